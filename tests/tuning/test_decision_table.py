@@ -1,0 +1,181 @@
+"""The decision table is total, follows science.md 1.8 at every border, and equals its drawn tree."""
+
+import itertools
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuning.decision_table import Action, ActionKind, TableConfig, decide
+from tuning.decision_tree import fit_tree
+
+shares = st.floats(0, 1)
+COMBINERS = ("max", "min", "dc")
+BORDERS = (0.08, 0.25, 0.15, 0.60, 0.20, 0.21, 0.70)
+
+
+def act(pc, dc, ac, **config) -> Action:
+    return decide(pc=pc, dc=dc, ac=ac, searches=100, examiners=10, config=TableConfig(**config))
+
+
+@pytest.mark.parametrize(
+    ("pc", "dc", "ac", "label"),
+    [
+        (0.0, 1.0, 1.0, "no change"),
+        (math.nextafter(0.08, 0), 0.5, 0.5, "no change"),
+        (0.08, 0.0, 0.0, "threshold"),
+        (0.25, 0.0, 0.0, "threshold"),
+        (math.nextafter(0.25, 1), 0.0, 0.0, "weights 15 %"),
+        (1.0, 0.0, 0.0, "weights 15 %"),
+        (0.1, math.nextafter(0.15, 0), math.nextafter(0.20, 0), "threshold"),
+        (0.1, 0.15, 0.0, "weights 3 %"),
+        (0.1, 0.0, 0.20, "weights 3 %"),
+        (0.1, 0.60, 0.70, "weights 3 %"),
+        (0.1, math.nextafter(0.60, 1), 0.0, "weights 6 %"),
+        (0.1, 0.0, math.nextafter(0.70, 1), "weights 6 %"),
+        (0.1, 1.0, 1.0, "weights 6 %"),
+    ],
+)
+def test_each_row_and_border_of_the_table(pc, dc, ac, label):
+    assert act(pc, dc, ac).label == label
+
+
+def test_too_few_searches_or_examiners_is_no_data_and_says_how_many():
+    few = decide(pc=0.9, dc=0.5, ac=0.5, searches=29, examiners=5)
+    assert few.kind is ActionKind.NO_DATA
+    assert "29 of 30 searches" in few.reason
+    lone = decide(pc=0.9, dc=0.5, ac=0.5, searches=200, examiners=2)
+    assert lone.kind is ActionKind.NO_DATA
+    assert "2 of 3 examiners" in lone.reason
+    none_at_all = decide(
+        pc=0, dc=0, ac=0, searches=0, examiners=0, config=TableConfig(min_searches=0, min_examiners=0)
+    )
+    assert none_at_all.kind is ActionKind.NO_DATA
+
+
+def test_combiner_and_border_are_configuration():
+    assert act(0.1, 0.0, 0.9, combiner="max").label == "weights 6 %"
+    assert act(0.1, 0.0, 0.9, combiner="min").label == "threshold"
+    assert act(0.1, 0.3, 0.9, combiner="dc").label == "weights 3 %"
+    assert act(0.1, 0.0, 0.205).label == "weights 3 %"
+    assert act(0.1, 0.0, 0.205, ac_low=0.21).label == "threshold"
+
+
+def test_off_diagonal_cells_are_marked():
+    assert act(0.1, 0.0, 0.9).off_diagonal
+    assert not act(0.1, 0.3, 0.3).off_diagonal
+    assert not act(0.01, 0.0, 0.9).off_diagonal
+
+
+def test_reason_and_path_tell_how_the_action_came_about():
+    action = act(0.12, 0.4, 0.3)
+    assert "12.0%" in action.reason
+    assert "3%" in action.reason
+    assert [str(t) for t in action.path] == [
+        "PC < 8%: no",
+        "PC > 25%: no",
+        "DC < 15%: no",
+        "DC > 60%: no",
+        "AC < 20%: no",
+        "AC > 70%: no",
+    ]
+
+
+@pytest.mark.parametrize("bad", [-0.01, 1.01, math.nan, math.inf])
+def test_values_outside_the_cube_are_refused(bad):
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        act(0.1, bad, 0.1)
+
+
+def test_borders_out_of_order_are_refused():
+    with pytest.raises(ValueError, match="must rise"):
+        TableConfig(dc_low=0.7)
+    with pytest.raises(ValueError, match="no way to combine"):
+        TableConfig(combiner="mean")
+
+
+@given(shares, shares, shares, st.sampled_from(COMBINERS), st.integers(0, 60), st.integers(0, 6))
+def test_every_point_has_exactly_one_action(pc, dc, ac, combiner, searches, examiners):
+    config = TableConfig(combiner=combiner)
+    action = decide(pc=pc, dc=dc, ac=ac, searches=searches, examiners=examiners, config=config)
+    # The same table written as five conditions: exactly one of them holds, and it is the one returned.
+    d = 0 if dc < 0.15 else (2 if dc > 0.60 else 1)
+    a = 0 if ac < 0.20 else (2 if ac > 0.70 else 1)
+    s = {"max": max(d, a), "min": min(d, a), "dc": d}[combiner]
+    enough = searches >= 30 and examiners >= 3
+    middle = enough and 0.08 <= pc <= 0.25
+    holds = {
+        ("no_data", 0.0): not enough,
+        ("none", 0.0): enough and pc < 0.08,
+        ("weights", 0.15): enough and pc > 0.25,
+        ("threshold", 0.0): middle and s == 0,
+        ("weights", 0.03): middle and s == 1,
+        ("weights", 0.06): middle and s == 2,
+    }
+    assert [k for k, v in holds.items() if v] == [(action.kind.value, action.radius)]
+    assert action.reason.endswith(".")
+
+
+TREES = {
+    (c, border): fit_tree(TableConfig(combiner=c, ac_low=border)) for c in COMBINERS for border in (0.2, 0.21)
+}
+
+
+@pytest.mark.parametrize("key", TREES)
+def test_tree_agrees_with_the_table_on_a_dense_grid_and_around_every_border(key):
+    tree = TREES[key]
+    assert tree.depth <= 5
+    around = [
+        f(b)
+        for b in BORDERS
+        for f in (lambda b: b, lambda b: math.nextafter(b, 0), lambda b: math.nextafter(b, 1))
+    ]
+    around += [b + s * e for b in BORDERS for s in (-1, 1) for e in (1e-9, 1e-7, 1e-6, 1.5e-6, 2e-6, 3e-6)]
+    values = sorted({*around, 0.0, 1.0, 5e-324, *np.linspace(0, 1, 9)})
+    points = list(itertools.product(values, repeat=3))
+    picked = np.random.default_rng(0).choice(len(points), 25_000, replace=False)
+    grid = [points[i] for i in picked]
+    for point, found in zip(grid, tree.predict(grid), strict=True):
+        wanted = decide(pc=point[0], dc=point[1], ac=point[2], searches=99, examiners=9, config=tree.config)
+        assert (found.kind, found.radius) == (wanted.kind, wanted.radius), point
+
+
+@settings(max_examples=150)
+@given(st.sampled_from(sorted(TREES)), shares, shares, shares)
+def test_tree_agrees_with_the_table_on_random_points(key, pc, dc, ac):
+    tree = TREES[key]
+    wanted = decide(pc=pc, dc=dc, ac=ac, searches=99, examiners=9, config=tree.config)
+    found = tree.predict([[pc, dc, ac]])[0]
+    assert (found.kind, found.radius) == (wanted.kind, wanted.radius)
+    # The drawn nodes, followed with plain comparisons, lead to the same place as the estimator's path.
+    nodes, point, here = tree.nodes(), {"pc": pc, "dc": dc, "ac": ac}, 0
+    walked = [0]
+    while nodes[here].action is None:
+        node = nodes[here]
+        value = point[node.feature]
+        here = (
+            node.yes if (value < node.border if node.operator == "<" else value <= node.border) else node.no
+        )
+        walked.append(here)
+    assert nodes[here].action == wanted.label
+    assert tuple(walked) == tree.path(pc, dc, ac)
+
+
+@pytest.mark.parametrize("value", [0.08, 0.15, 0.2, 0.25, 0.6, 0.7])
+def test_the_bare_estimator_is_right_at_the_borders_too(value):
+    tree = TREES["max", 0.2]
+    for point in ([value, 0.3, 0.3], [0.1, value, 0.1], [0.1, 0.1, value]):
+        code = int(tree.estimator.predict(np.array([point], dtype=np.float32))[0])
+        assert tree._actions[code] == tree.predict([point])[0]
+
+
+def test_tree_as_plain_data_for_the_drawing():
+    data = json.loads(json.dumps(TREES["max", 0.2].to_json((0.01, 0.5, 0.5))))
+    assert data["depth"] == 5
+    assert data["nodes"][0]["text"] in ("PC < 8 %", "PC <= 25 %")
+    texts = {n["text"] for n in data["nodes"] if n["action"]}
+    assert texts == {"no change", "threshold", "weights 3 %", "weights 6 %", "weights 15 %"}
+    assert data["nodes"][data["path"][-1]]["action"] == "no change"
