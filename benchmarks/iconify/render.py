@@ -1,0 +1,62 @@
+"""From an icon to a picture: white ground, or dark where the mark itself is white."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import resvg_py
+from PIL import Image
+
+from benchmarks.iconify.package import Pack
+
+RENDERER_VERSION = 1
+WHITE = (255, 255, 255)
+DARK = (34, 34, 34)  # #222
+_VISIBLE_STEP = 48  # difference between neighbouring pixels, 0..255, that an eye takes for an edge
+_DARK_GAIN = 0.6  # white stays unless it shows less than this share of the edges that dark shows
+
+
+def svg_document(pack: Pack, icon: str, size: int) -> str:
+    """The icon as a whole SVG document whose longest side is `size` less a margin of 1/32 on each side."""
+    entry: dict[str, Any] = pack.icons[icon]
+    keys = ("left", "top", "width", "height")
+    left, top, width, height = (entry.get(key, usual) for key, usual in zip(keys, pack.box, strict=True))
+    scale = (size - 2 * (size // 32)) / max(width, height)
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="{left} {top} {width} {height}" width="{max(1, round(width * scale))}" '
+        f'height="{max(1, round(height * scale))}">{entry["body"]}</svg>'
+    )
+
+
+def render_mark(svg: str, size: int) -> Image.Image | None:
+    """Render to RGB, longest side `size`, the other at least a quarter of it; None when nothing shows."""
+    try:
+        # Without system fonts: the same picture on every machine.
+        png = bytes(resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True))
+    except ValueError:
+        return None
+    ink = Image.open(io.BytesIO(png)).convert("RGBA")
+    canvas = (
+        max(min(ink.width + 2 * (size // 32), size), size // 4),
+        max(ink.height + 2 * (size // 32), size // 4),
+    )
+    laid = [_lay(ink, canvas, ground) for ground in (WHITE, DARK)]
+    on_white, on_dark = (_edge_pixels(picture) for picture in laid)
+    if max(on_white, on_dark) < size // 8:
+        return None
+    return laid[0] if on_white >= _DARK_GAIN * on_dark else laid[1]
+
+
+def _lay(ink: Image.Image, canvas: tuple[int, int], ground: tuple[int, int, int]) -> Image.Image:
+    picture = Image.new("RGBA", canvas, (*ground, 255))
+    picture.alpha_composite(ink, ((canvas[0] - ink.width) // 2, (canvas[1] - ink.height) // 2))
+    return picture.convert("RGB")
+
+
+def _edge_pixels(picture: Image.Image) -> int:
+    pixels = np.asarray(picture).astype(np.int16)
+    steps = (np.abs(np.diff(pixels, axis=axis)).max(axis=2) > _VISIBLE_STEP for axis in (0, 1))
+    return int(sum(step.sum() for step in steps))
