@@ -1,0 +1,97 @@
+"""The complete, append-only record of what examiners were shown and what they did (design.md 4)."""
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from search.models import Immutable, Mark, ParameterSet, Search
+
+
+class PageView(Immutable):
+    """The owner reached this page of results. Only seen results can count as judged."""
+
+    search = models.ForeignKey(Search, on_delete=models.CASCADE, related_name="page_views")
+    page = models.PositiveIntegerField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["search", "page"], name="one_view_per_page")]
+
+    def __str__(self) -> str:
+        return f"{self.search_id} page {self.page}"
+
+
+class Selection(Immutable):
+    """One change of one mark's selection; the latest row per mark is the state."""
+
+    search = models.ForeignKey(Search, on_delete=models.CASCADE, related_name="selections")
+    mark = models.ForeignKey(Mark, on_delete=models.PROTECT)
+    selected = models.BooleanField()
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [models.Index(fields=["search", "mark"], name="selection_by_mark")]
+
+    def __str__(self) -> str:
+        return f"{self.search_id} {self.mark_id} {'+' if self.selected else '-'}"
+
+
+class Conclusion(Immutable):
+    """The examiner made a report or said "done": from here on the search counts as evidence."""
+
+    class Kind(models.TextChoices):
+        REPORT = "report", "report"
+        DONE = "done", "done"
+
+    search = models.ForeignKey(Search, on_delete=models.CASCADE, related_name="conclusions")
+    kind = models.CharField(max_length=8, choices=Kind)
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.search_id} {self.kind}"
+
+
+class Impression(Immutable):
+    """One result as it stood when the search was concluded: the row that tuning learns from."""
+
+    class Outcome(models.TextChoices):
+        KEPT = "kept", "kept"
+        REMOVED = "removed", "removed"
+        ADDED = "added", "added"
+        UNTOUCHED = "untouched", "untouched"
+
+    conclusion = models.ForeignKey(Conclusion, on_delete=models.CASCADE, related_name="impressions")
+    mark = models.ForeignKey(Mark, on_delete=models.PROTECT)
+    rank = models.PositiveIntegerField()
+    page = models.PositiveIntegerField()
+    seen = models.BooleanField()
+    similarities = models.JSONField()
+    score = models.FloatField()
+    preselected = models.BooleanField()
+    outcome = models.CharField(max_length=10, choices=Outcome)
+    examiner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    parameter_set = models.ForeignKey(ParameterSet, on_delete=models.PROTECT)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["conclusion", "mark"], name="one_impression_per_mark")]
+
+    def __str__(self) -> str:
+        return f"{self.conclusion_id} #{self.rank} {self.outcome}"
+
+
+class Report(Immutable):
+    """A report as it was handed out; made again, it is a new report."""
+
+    conclusion = models.OneToOneField(Conclusion, on_delete=models.CASCADE, related_name="report")
+    pdf = models.CharField(max_length=200)
+    csv = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return f"report {self.pk}"

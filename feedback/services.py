@@ -1,0 +1,88 @@
+"""Writes of feedback: a page seen, a mark selected, a search concluded."""
+
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from feedback.models import Conclusion, Impression, PageView, Selection
+from feedback.selectors import selected_numbers
+from search.errors import NotAllowed, Refused
+from search.models import Search
+from search.selectors import result_get, results_of
+
+Outcome = Impression.Outcome
+
+
+def page_seen(*, search: Search, page: int, user: Any) -> None:
+    """The owner reached a page. An administrator looking over a shoulder is no judge of it."""
+    if search.owner_id != user.pk or PageView.objects.filter(search=search, page=page).exists():
+        return
+    try:
+        with transaction.atomic():
+            PageView.objects.create(search=search, page=page)
+    except IntegrityError:
+        return  # the same page asked for twice at once
+
+
+def selection_set(*, search: Search, number: str, selected: bool, user: Any) -> bool:
+    """Add or remove a mark; durable when this returns. Setting what is already so writes nothing."""
+    _must_own(search, user)
+    result = result_get(search=search, number=number)
+    latest = Selection.objects.filter(search=search, mark=result.mark).order_by("-id").first()
+    state = latest.selected if latest else result.preselected
+    if state != selected:
+        Selection.objects.create(search=search, mark=result.mark, selected=selected, by=user)
+    return selected
+
+
+def search_conclude(*, search: Search, kind: str, user: Any) -> Conclusion:
+    """Freeze what was shown and decided into the append-only log (design.md 4).
+
+    Concluded again (a report made anew after a change), the latest conclusion is the evidence.
+    """
+    _must_own(search, user)
+    if search.status != Search.Status.DONE or search.parameter_set_id is None:
+        raise Refused("The search is not done yet: wait for its results.")
+    chosen = selected_numbers(search)
+    seen = set(PageView.objects.filter(search=search).values_list("page", flat=True))
+    with transaction.atomic():
+        conclusion = Conclusion.objects.create(search=search, kind=kind, by=user)
+        rows = []
+        for result in results_of(search):
+            selected = result.mark.number in chosen
+            page = page_of(result.rank)
+            rows.append(
+                Impression(
+                    conclusion=conclusion,
+                    mark=result.mark,
+                    rank=result.rank,
+                    page=page,
+                    # Who changed a mark has seen it, whatever page the client asked for.
+                    seen=page in seen or selected != result.preselected,
+                    similarities=result.similarities,
+                    score=result.score,
+                    preselected=result.preselected,
+                    outcome=_outcome(result.preselected, selected),
+                    examiner=user,
+                    parameter_set_id=search.parameter_set_id,
+                    at=conclusion.at,
+                )
+            )
+        Impression.objects.bulk_create(rows, batch_size=500)
+    return conclusion
+
+
+def page_of(rank: int) -> int:
+    return (rank - 1) // settings.TM_PAGE_SIZE + 1
+
+
+def _outcome(preselected: bool, selected: bool) -> str:
+    if preselected:
+        return Outcome.KEPT if selected else Outcome.REMOVED
+    return Outcome.ADDED if selected else Outcome.UNTOUCHED
+
+
+def _must_own(search: Search, user: Any) -> None:
+    if search.owner_id != user.pk:
+        raise NotAllowed("Only the examiner who made the search may change its selection or conclude it.")

@@ -1,0 +1,82 @@
+"""The engine of this process: encoder and current snapshot, loaded on first use inside the worker."""
+
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from search.errors import Unavailable
+from search.microbatch import MicroBatcher
+from search.retrieval.describe import Describer, Description
+from search.retrieval.imaging import Picture, decode_picture
+from search.retrieval.parameters import Parameters
+from search.retrieval.records import Depth, Filters, SearchAnswer
+from search.retrieval.searcher import Searcher
+from search.retrieval.snapshot import SnapshotStore
+from search.retrieval.vector_store import VectorStore
+
+
+class Engine:
+    """Lazy and thread-safe. A new snapshot is picked up by the next search; running ones finish on theirs."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._describer: Describer | None = None
+        self._batcher: MicroBatcher[Picture, Description] | None = None
+        self._searcher: Searcher | None = None
+
+    @property
+    def snapshots(self) -> SnapshotStore:
+        return SnapshotStore(Path(settings.TM_DATA_DIR) / "snapshots")
+
+    @property
+    def vectors(self) -> VectorStore:
+        return VectorStore(Path(settings.TM_DATA_DIR) / "vectors", self.describer.version)
+
+    @property
+    def describer(self) -> Describer:
+        with self._lock:
+            if self._describer is None:
+                self._describer = Describer()
+                self._batcher = MicroBatcher(self._describer.describe)
+            return self._describer
+
+    def describe_one(self, picture: Picture) -> Description:
+        _ = self.describer
+        assert self._batcher is not None  # noqa: S101  set together with the describer
+        return self._batcher(picture)
+
+    def searcher(self) -> Searcher:
+        current = self.snapshots.current()
+        if current is None:
+            raise Unavailable("The register is empty: ingest marks first (`manage.py ingest`).")
+        describer = self.describer
+        with self._lock:
+            if self._searcher is None or self._searcher.snapshot.id != current:
+                self._searcher = Searcher(self.snapshots.open(current, describer=describer.version))
+            return self._searcher
+
+    def search(
+        self, data: bytes, parameters: Parameters, *, filters: Filters, depth: Depth, candidates: int, top: int
+    ) -> tuple[SearchAnswer, str]:
+        """Decode, describe, search. Returns the answer (its timings hold every stage, ms) and the snapshot's id."""
+        start = time.perf_counter()
+        picture = decode_picture(data)
+        decoded = time.perf_counter()
+        description = self.describe_one(picture)
+        described = time.perf_counter()
+        searcher = self.searcher()
+        answer = searcher.search(description, parameters, filters=filters, depth=depth, candidates=candidates, top=top)
+        stages = {"decode": (decoded - start) * 1000, "describe": (described - decoded) * 1000}
+        return replace(answer, timings={**stages, **answer.timings}), searcher.snapshot.id
+
+    def status(self) -> dict[str, Any]:
+        """What this worker serves, for the heartbeat. Cheap: reads what is loaded."""
+        searcher = self._searcher
+        return {"snapshot": searcher.snapshot.id if searcher else None}
+
+
+engine = Engine()

@@ -1,0 +1,36 @@
+"""What a user or client can be told: each is one sentence, and says what to do."""
+
+
+class Refused(Exception):  # noqa: N818  an answer to the user, not a fault
+    """The request cannot be carried out as it stands."""
+
+    status = 400
+    code = "refused"
+
+
+class NotThere(Refused):
+    """It does not exist, or not for this user."""
+
+    status = 404
+    code = "not_found"
+
+
+class NotAllowed(Refused):
+    """The user's role does not include this."""
+
+    status = 403
+    code = "not_allowed"
+
+
+class Conflict(Refused):
+    """Somebody or something else changed it first."""
+
+    status = 409
+    code = "conflict"
+
+
+class Unavailable(Refused):
+    """A part of the service does not answer just now."""
+
+    status = 503
+    code = "unavailable"

@@ -1,0 +1,63 @@
+"""Files of the register and of searches, under MEDIA_ROOT; written aside and renamed, never half there."""
+
+import hashlib
+import io
+import os
+import uuid
+from pathlib import Path
+
+import numpy as np
+from django.conf import settings
+from PIL import Image
+
+THUMBNAIL_SIDE = 256
+PREVIEW_SIDE = 512
+
+
+def path_of(name: str) -> Path:
+    """The file behind a stored name. Stored names are ours, but a stray '..' must still not escape."""
+    root = Path(settings.MEDIA_ROOT).resolve()
+    path = (root / name).resolve()
+    if not path.is_relative_to(root):
+        raise ValueError(f"{name} lies outside the media directory.")
+    return path
+
+
+def write(name: str, data: bytes) -> str:
+    path = path_of(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        partial.write_bytes(data)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return name
+
+
+def read(name: str) -> bytes:
+    return path_of(name).read_bytes()
+
+
+def thumbnail_bytes(pixels: np.ndarray, side: int = THUMBNAIL_SIDE) -> bytes:
+    """Lossless WebP, at most `side` px. Pixels are re-encoded: what a stranger sent is never served."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    image.save(out, "WEBP", lossless=True, method=2)
+    return out.getvalue()
+
+
+def mark_image_write(data: bytes, pixels: np.ndarray) -> tuple[str, str]:
+    """Store a mark's image by its content. Returns (stored name, sha256); the same bytes are stored once."""
+    digest = hashlib.sha256(data).hexdigest()
+    name = f"marks/{digest[:2]}/{digest}"
+    thumbnail = thumbnail_name(name)
+    if not path_of(thumbnail).is_file():
+        write(name, data)
+        write(thumbnail, thumbnail_bytes(pixels))
+    return name, digest
+
+
+def thumbnail_name(image: str) -> str:
+    return f"{image}.thumb.webp"

@@ -1,0 +1,163 @@
+"""The register, the searches made in it, and the parameter sets that serve them."""
+
+import uuid
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from search.retrieval.parameters import Parameters
+
+
+class Immutable(models.Model):
+    """Rows that are written once: history must not change under the people who rely on it."""
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise TypeError(f"{type(self).__name__} rows are immutable: write a new one instead.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(f"{type(self).__name__} rows are never deleted.")
+
+
+class Mark(models.Model):
+    """One registered trade mark. The image is kept by content: `media/marks/<sha256>`."""
+
+    number = models.CharField(max_length=64, unique=True)
+    name = models.CharField(max_length=200, db_index=True)
+    owner = models.CharField(max_length=200, blank=True)
+    nice_classes = models.JSONField(default=list, blank=True)
+    jurisdiction = models.CharField(max_length=8, blank=True, db_index=True)
+    status = models.CharField(max_length=24, blank=True, db_index=True)
+    filing_date = models.DateField(null=True, blank=True)
+    image = models.CharField(max_length=200)
+    image_sha256 = models.CharField(max_length=64, db_index=True)
+    source = models.CharField(max_length=200, blank=True)
+    licence = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["number"]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.name}"
+
+
+class ParameterSet(Immutable):
+    """Weights, thresholds and extensions per cluster (design.md 3). Immutable; one is live."""
+
+    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
+    parameters = models.JSONField()
+    made_by = models.CharField(max_length=150)
+    reason = models.TextField()
+    evidence = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"P{self.pk}"
+
+    def unpack(self) -> Parameters:
+        return Parameters.from_json(self.parameters)
+
+
+class LivePointer(models.Model):
+    """The single row that says which parameter set is live. Changed only by a conditional UPDATE."""
+
+    parameter_set = models.ForeignKey(ParameterSet, on_delete=models.PROTECT)
+    since = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"live: P{self.parameter_set_id}"
+
+
+class ParameterSetEvent(Immutable):
+    """Audit: every move of the live pointer, by whom and why."""
+
+    class Kind(models.TextChoices):
+        LIVE = "live", "went live"
+        RETIRED = "retired", "retired"
+        ROLLED_BACK = "rolled_back", "rolled back"
+
+    parameter_set = models.ForeignKey(ParameterSet, on_delete=models.PROTECT, related_name="events")
+    kind = models.CharField(max_length=16, choices=Kind)
+    actor = models.CharField(max_length=150)
+    reason = models.TextField()
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"P{self.parameter_set_id} {self.kind}"
+
+
+class Search(models.Model):
+    """One search by one user, stamped with the parameter set and the snapshot that served it."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "waiting"
+        RUNNING = "running", "running"
+        DONE = "done", "done"
+        FAILED = "failed", "failed"
+
+    class Depth(models.TextChoices):
+        REGISTER = "register", "whole register"
+        CLUSTER = "cluster", "own and near clusters"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="searches")
+    image = models.CharField(max_length=200)
+    image_name = models.CharField(max_length=200, blank=True)
+    filters = models.JSONField(default=dict)
+    depth = models.CharField(max_length=16, choices=Depth, default=Depth.REGISTER)
+    status = models.CharField(max_length=8, choices=Status, default=Status.QUEUED, db_index=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    worker = models.CharField(max_length=200, blank=True, help_text="who has claimed it")
+    created_at = models.DateTimeField(default=timezone.now, db_index=True)
+    queued_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    parameter_set = models.ForeignKey(ParameterSet, null=True, on_delete=models.PROTECT)
+    snapshot = models.CharField(max_length=64, blank=True)
+    cluster = models.IntegerField(null=True)
+    threshold = models.FloatField(null=True)
+    scanned = models.PositiveIntegerField(default=0)
+    count = models.PositiveIntegerField(default=0)
+    timings = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        verbose_name_plural = "searches"
+
+    def __str__(self) -> str:
+        return f"search {self.pk}"
+
+
+class SearchResult(models.Model):
+    """What the engine answered for one mark in one search. Written once, with every similarity."""
+
+    search = models.ForeignKey(Search, on_delete=models.CASCADE, related_name="results")
+    mark = models.ForeignKey(Mark, on_delete=models.PROTECT)
+    rank = models.PositiveIntegerField()
+    score = models.FloatField(help_text="calibrated fused similarity, 0 to 1")
+    similarities = models.JSONField(help_text="calibrated similarity per descriptor, 0 to 1; null where missing")
+    preselected = models.BooleanField()
+    boxes = models.JSONField(null=True, help_text="[query box, mark box] of the best matching parts, pixels")
+
+    class Meta:
+        ordering = ["rank"]
+        constraints = [models.UniqueConstraint(fields=["search", "mark"], name="one_result_per_mark")]
+        indexes = [models.Index(fields=["search", "rank"], name="result_by_rank")]
+
+    def __str__(self) -> str:
+        return f"{self.search_id} #{self.rank}"

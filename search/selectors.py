@@ -1,0 +1,64 @@
+"""Reads of the register, of searches and of parameter sets."""
+
+import uuid
+from typing import Any
+
+from django.db.models import QuerySet
+
+from search.errors import NotThere
+from search.models import LivePointer, Mark, ParameterSet, Search, SearchResult
+from search.retrieval.parameters import Parameters
+from search.roles import is_administrator
+
+
+def searches_of(user: Any) -> QuerySet[Search]:
+    """An examiner's own searches; all of them for an administrator."""
+    rows = Search.objects.select_related("owner", "parameter_set")
+    return rows if is_administrator(user) else rows.filter(owner=user)
+
+
+def search_get(*, user: Any, search_id: uuid.UUID | str) -> Search:
+    search = searches_of(user).filter(pk=search_id).first()
+    if search is None:
+        raise NotThere("There is no such search among yours.")
+    return search
+
+
+def results_of(search: Search) -> QuerySet[SearchResult]:
+    return search.results.select_related("mark").order_by("rank")
+
+
+def result_get(*, search: Search, number: str) -> SearchResult:
+    result = results_of(search).filter(mark__number=number).first()
+    if result is None:
+        raise NotThere(f"Mark {number} is not among the results of this search.")
+    return result
+
+
+def mark_get(number: str) -> Mark:
+    mark = Mark.objects.filter(number=number).first()
+    if mark is None:
+        raise NotThere(f"There is no mark {number} in the register.")
+    return mark
+
+
+def live_parameter_set() -> ParameterSet | None:
+    pointer = LivePointer.objects.select_related("parameter_set").first()
+    return pointer.parameter_set if pointer else None
+
+
+def live_parameters() -> Parameters | None:
+    """The parameters that serve now; None on an empty database."""
+    live = live_parameter_set()
+    return live.unpack() if live else None
+
+
+def register_facets() -> dict[str, list[Any]]:
+    """The values that filters can take, as they occur in the register."""
+    return {
+        "jurisdictions": list(
+            Mark.objects.exclude(jurisdiction="").values_list("jurisdiction", flat=True).distinct().order_by("jurisdiction")
+        ),
+        "statuses": list(Mark.objects.exclude(status="").values_list("status", flat=True).distinct().order_by("status")),
+        "nice": list(range(1, 46)),
+    }

@@ -1,0 +1,15 @@
+"""Thin tasks: an id in, one service call."""
+
+from celery import shared_task
+
+from search import services
+
+
+@shared_task
+def run_search(search_id: str) -> str:
+    return services.search_run(search_id=search_id)
+
+
+@shared_task
+def sweep() -> dict[str, int]:
+    return services.sweep()

@@ -1,0 +1,44 @@
+"""Typed readers for environment variables: a wrong value stops the start with a sentence."""
+
+import os
+from pathlib import Path
+
+
+class BadSetting(SystemExit):
+    """A configuration value cannot be used; the message says which and why."""
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def flag(name: str, default: bool = False) -> bool:
+    value = text(name).lower()
+    if not value:
+        return default
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    raise BadSetting(f"{name}={value!r} is not a yes or no: use 1 or 0.")
+
+
+def number(name: str, default: int, *, low: int, high: int) -> int:
+    value = text(name)
+    if not value:
+        return default
+    try:
+        parsed = int(value)
+    except ValueError:
+        raise BadSetting(f"{name}={value!r} is not a whole number.") from None
+    if not low <= parsed <= high:
+        raise BadSetting(f"{name}={parsed} is outside {low}..{high}.")
+    return parsed
+
+
+def folder(name: str, default: Path) -> Path:
+    return Path(text(name, str(default))).expanduser().absolute()
+
+
+def words(name: str, default: str = "") -> list[str]:
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]

@@ -1,0 +1,55 @@
+"""One error shape for the whole API: {"error": {"code", "message", "fields"}}; the message is a sentence."""
+
+import errno
+import logging
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import OperationalError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as drf_handler
+
+from search.errors import Refused
+
+log = logging.getLogger(__name__)
+
+
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+    if isinstance(error, Refused):
+        return _answer(error.status, error.code, str(error))
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        log.error("disk full: %s", error)
+        return _answer(507, "disk_full", "The disk of the service is full: tell the administrator. Nothing was lost.")
+    if isinstance(error, OperationalError):
+        log.error("database: %s", error)
+        return _answer(503, "unavailable", "The database does not answer just now. Try again in a moment.")
+    if isinstance(error, Http404):
+        error = exceptions.NotFound("There is nothing at this address.")
+    if isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    response = drf_handler(error, context)
+    if response is None or not isinstance(error, exceptions.APIException):
+        return response
+    if isinstance(error, exceptions.ValidationError):
+        fields = error.detail if isinstance(error.detail, dict) else {"request": error.detail}
+        response.data = _body("invalid", _first_sentence(fields), fields)
+    else:
+        response.data = _body(str(error.default_code), str(error.detail))
+    return response
+
+
+def _body(code: str, message: str, fields: Any = None) -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "fields": fields or {}}}
+
+
+def _answer(status: int, code: str, message: str) -> Response:
+    return Response(_body(code, message), status=status)
+
+
+def _first_sentence(fields: Any) -> str:
+    name, problems = next(iter(fields.items()), ("request", ["The request is not valid."]))
+    while isinstance(problems, list | dict) and problems:
+        problems = problems[0] if isinstance(problems, list) else next(iter(problems.values()))
+    return f"{name}: {problems}" if name not in ("request", "non_field_errors") else str(problems)

@@ -1,0 +1,193 @@
+"""Settings. Everything an office changes is an environment variable; the table is in README.md.
+
+Nothing is created here: `manage.py bootstrap` makes the data directory, the keys and the database.
+"""
+
+import secrets
+from pathlib import Path
+
+import dj_database_url
+
+from tmportal import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+TM_DATA_DIR = env.folder("TM_DATA_DIR", BASE_DIR / "data")
+TM_PORT = env.number("PORT", 8000, low=1, high=65535)
+TM_BIND = env.text("TM_BIND", "127.0.0.1")
+DEBUG = env.flag("TM_DEBUG")
+
+
+def _secret_key() -> str:
+    """The key from the environment or the data directory; a throw-away one where neither exists yet."""
+    kept = TM_DATA_DIR / "secret-key"
+    return env.text("TM_SECRET_KEY") or (kept.read_text().strip() if kept.is_file() else secrets.token_urlsafe(60))
+
+
+SECRET_KEY = _secret_key()
+ALLOWED_HOSTS = env.words("TM_ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("TM_TRUSTED_ORIGINS")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework.authtoken",
+    "drf_spectacular",
+    "django_celery_beat",
+    "search",
+    "feedback",
+    "tuning",
+    "tmportal",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "tmportal.security.ContentSecurityPolicyMiddleware",
+]
+
+ROOT_URLCONF = "tmportal.urls"
+WSGI_APPLICATION = "tmportal.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "tmportal.context.portal",
+            ]
+        },
+    }
+]
+
+# -- Database: SQLite in the data directory, or any server by DATABASE_URL ---------------------------------
+_SQLITE = {
+    "ENGINE": "django.db.backends.sqlite3",
+    "NAME": TM_DATA_DIR / "tmportal.sqlite3",
+    "OPTIONS": {
+        # Readers never wait for the writer (WAL); writers queue instead of failing (IMMEDIATE + timeout).
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 30,
+    },
+}
+DATABASE_URL = env.text("DATABASE_URL")
+DATABASES = {
+    "default": dict(dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)) if DATABASE_URL else _SQLITE
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# -- Broker: the embedded server's socket in the data directory, or any Redis by REDIS_URL ------------------
+BROKER_SOCKET = TM_DATA_DIR / "run" / "broker.sock"
+REDIS_URL = env.text("REDIS_URL")
+CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{BROKER_SOCKET}"
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_keepalive": not CELERY_BROKER_URL.startswith("redis+socket")}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_IGNORE_RESULT = True  # results live in the database
+CELERY_TASK_PUBLISH_RETRY = False  # a dead broker is noticed at once; the sweep sends the work again
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "tuning"
+CELERY_TASK_ROUTES = {
+    "search.tasks.run_search": {"queue": "search"},
+    "search.tasks.build_snapshot": {"queue": "ingest"},
+    "search.tasks.sweep": {"queue": "tuning"},
+    "tuning.tasks.*": {"queue": "tuning"},
+}
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+DJANGO_CELERY_BEAT_TZ_AWARE = True
+
+# -- Who may do what ----------------------------------------------------------------------------------------
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator", "NumericPasswordValidator")
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "search"
+LOGOUT_REDIRECT_URL = "login"
+
+# -- HTTP security; TM_HTTPS=1 behind TLS switches on what would lock out a plain local start --------------
+TM_HTTPS = env.flag("TM_HTTPS")
+SECURE_SSL_REDIRECT = TM_HTTPS
+SESSION_COOKIE_SECURE = TM_HTTPS
+CSRF_COOKIE_SECURE = TM_HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if TM_HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = TM_HTTPS
+SECURE_HSTS_PRELOAD = TM_HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TM_BEHIND_PROXY") else None
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # form fields; files stream to disk
+FILE_UPLOAD_TEMP_DIR = None
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "rest_framework.authentication.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "tmportal.errors.exception_handler",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_THROTTLE_RATES": {"login": env.text("TM_LOGIN_RATE", "30/min")},
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "tmportal",
+    "DESCRIPTION": "Adaptive trademark image search: searches, results, selections, reports and tuning.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {"SearchStatusEnum": "search.models.Search.Status"},
+}
+
+# -- Search and tuning --------------------------------------------------------------------------------------
+TM_CANDIDATES = env.number("TM_CANDIDATES", 1000, low=10, high=100_000)
+TM_RESULTS = env.number("TM_RESULTS", 240, low=10, high=5_000)
+TM_PAGE_SIZE = env.number("TM_PAGE_SIZE", 24, low=4, high=200)
+TM_HELD_OUT = env.folder("TM_HELD_OUT", BASE_DIR / "search" / "demo")  # queries/ and pool/ in METU layout
+TM_TUNING_MIN_SEARCHES = env.number("TM_TUNING_MIN_SEARCHES", 30, low=1, high=1_000_000)
+TM_TUNING_MIN_EXAMINERS = env.number("TM_TUNING_MIN_EXAMINERS", 1, low=1, high=10_000)
+
+# -- The rest -----------------------------------------------------------------------------------------------
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = env.text("TM_TIME_ZONE", "UTC")
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = TM_DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if (STATIC_ROOT / "staticfiles.json").is_file()
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
+}
+MEDIA_ROOT = TM_DATA_DIR / "media"
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.text("TM_LOG_LEVEL", "INFO")},
+    "loggers": {"celery.redirected": {"level": "WARNING"}, "django_celery_beat": {"level": "WARNING"}},
+}
