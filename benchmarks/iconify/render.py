@@ -23,7 +23,8 @@ def svg_document(pack: Pack, icon: str, size: int) -> str:
     entry: dict[str, Any] = pack.icons[icon]
     keys = ("left", "top", "width", "height")
     left, top, width, height = (entry.get(key, usual) for key, usual in zip(keys, pack.box, strict=True))
-    scale = (size - 2 * (size // 32)) / max(width, height)
+    # A box of no size (some packs have one) cannot be rendered; that is found out there.
+    scale = (size - 2 * (size // 32)) / (max(width, height) or 1)
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
         f'viewBox="{left} {top} {width} {height}" width="{max(1, round(width * scale))}" '
@@ -39,15 +40,21 @@ def render_mark(svg: str, size: int) -> Image.Image | None:
     except ValueError:
         return None
     ink = Image.open(io.BytesIO(png)).convert("RGBA")
-    canvas = (
-        max(min(ink.width + 2 * (size // 32), size), size // 4),
-        max(ink.height + 2 * (size // 32), size // 4),
-    )
-    laid = [_lay(ink, canvas, ground) for ground in (WHITE, DARK)]
-    on_white, on_dark = (_edge_pixels(picture) for picture in laid)
-    if max(on_white, on_dark) < size // 8:
-        return None
-    return laid[0] if on_white >= _DARK_GAIN * on_dark else laid[1]
+    margins, least = 2 * (size // 32), size // 4
+    canvas = (max(ink.width + margins, least), max(ink.height + margins, least))
+    on_white, on_dark = (_lay(ink, canvas, ground) for ground in (WHITE, DARK))
+    # A white tile's own outline is no reason for a dark ground: look inside the mark's box only.
+    inside = _inside(on_white, ink)
+    dark_tells_more = _edges(on_white.crop(inside)) < _DARK_GAIN * _edges(on_dark.crop(inside))
+    picture = on_dark if dark_tells_more or not _edges(on_white) else on_white
+    return picture if _edges(picture) >= size // 8 else None
+
+
+def _inside(picture: Image.Image, ink: Image.Image) -> tuple[int, int, int, int]:
+    """The box of what is drawn, in the picture's pixels, without the two outermost rows and columns."""
+    left, top, right, bottom = ink.getchannel("A").getbbox() or (0, 0, ink.width, ink.height)
+    x, y = (picture.width - ink.width) // 2, (picture.height - ink.height) // 2
+    return (x + left + 2, y + top + 2, max(x + right - 2, x + left + 3), max(y + bottom - 2, y + top + 3))
 
 
 def _lay(ink: Image.Image, canvas: tuple[int, int], ground: tuple[int, int, int]) -> Image.Image:
@@ -56,7 +63,7 @@ def _lay(ink: Image.Image, canvas: tuple[int, int], ground: tuple[int, int, int]
     return picture.convert("RGB")
 
 
-def _edge_pixels(picture: Image.Image) -> int:
+def _edges(picture: Image.Image) -> int:
     pixels = np.asarray(picture).astype(np.int16)
     steps = (np.abs(np.diff(pixels, axis=axis)).max(axis=2) > _VISIBLE_STEP for axis in (0, 1))
     return int(sum(step.sum() for step in steps))
