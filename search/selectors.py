@@ -1,14 +1,18 @@
 """Reads of the register, of searches and of parameter sets."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from search.errors import NotThere
 from search.models import LivePointer, Mark, ParameterSet, Search, SearchResult
 from search.retrieval.parameters import Parameters
 from search.roles import is_administrator
+
+_PATIENCE = timedelta(seconds=4)
 
 
 def searches_of(user: Any) -> QuerySet[Search]:
@@ -62,3 +66,16 @@ def register_facets() -> dict[str, list[Any]]:
         "statuses": list(Mark.objects.exclude(status="").values_list("status", flat=True).distinct().order_by("status")),
         "nice": list(range(1, 46)),
     }
+
+
+def progress_sentence(search: Search) -> str:
+    """What a waiting user is told."""
+    if search.status == Search.Status.FAILED:
+        return search.error
+    if search.status == Search.Status.DONE:
+        return f"{search.count} of {search.scanned:,} marks shown."
+    if search.status == Search.Status.RUNNING:
+        return "Comparing with the register." if search.attempts < 2 else "The worker stopped; another one took over."
+    if timezone.now() - search.created_at > _PATIENCE:
+        return "The search service does not answer just now. Your search is kept and starts as soon as it is back."
+    return "Waiting for a search worker."

@@ -51,7 +51,14 @@ def search_create(*, owner: Any, data: bytes, image_name: str, filters: Filters,
             raise Unavailable("The disk of the service is full: tell the administrator. Nothing was lost.") from error
         raise
     search = Search.objects.create(
-        id=search_id, owner=owner, image=name, image_name=image_name[:200], filters=filters_to_json(filters), depth=depth
+        id=search_id,
+        owner=owner,
+        image=name,
+        image_name=image_name[:200],
+        width=picture.width,
+        height=picture.height,
+        filters=filters_to_json(filters),
+        depth=depth,
     )
     transaction.on_commit(lambda: search_send(search))
     return search

@@ -1,0 +1,97 @@
+"""REST: searches, query images, thumbnails. Routes that join results with selections live in tmportal."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from search import media
+from search.errors import NotThere, Refused
+from search.retrieval.imaging import MAX_BYTES
+from search.roles import IsExaminer
+from search.selectors import mark_get, search_get, searches_of
+from search.serializers import SearchInput, SearchOutput
+from search.services import preview_name, search_create
+
+
+class SearchPages(PageNumberPagination):
+    page_size = 50
+
+
+class SearchesApi(APIView):
+    """POST an image to search; GET one's own searches, newest first."""
+
+    permission_classes = [IsExaminer]
+    parser_classes = [MultiPartParser, FormParser]
+
+    @extend_schema(request={"multipart/form-data": SearchInput}, responses={201: SearchOutput}, operation_id="searches_create")
+    def post(self, request: Request) -> Response:
+        form = SearchInput(data=request.data)
+        form.is_valid(raise_exception=True)
+        upload = form.validated_data["image"]
+        if upload.size > MAX_BYTES:
+            raise Refused(f"The image is larger than {MAX_BYTES // 2**20} MB. Send a smaller one.")
+        search = search_create(
+            owner=request.user,
+            data=upload.read(),
+            image_name=upload.name or "",
+            filters=form.filters(),
+            depth=form.validated_data["depth"],
+        )
+        return Response(SearchOutput(search).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("page", OpenApiTypes.INT)], responses=SearchOutput(many=True), operation_id="searches_list"
+    )
+    def get(self, request: Request) -> Response:
+        pages = SearchPages()
+        rows = pages.paginate_queryset(searches_of(request.user).filter(owner=request.user), request, view=self)
+        return pages.get_paginated_response(SearchOutput(rows, many=True).data)
+
+
+class SearchApi(APIView):
+    permission_classes = [IsExaminer]
+
+    @extend_schema(responses=SearchOutput)
+    def get(self, request: Request, search_id: UUID) -> Response:
+        return Response(SearchOutput(search_get(user=request.user, search_id=search_id)).data)
+
+
+class _ImageApi(APIView):
+    permission_classes = [IsExaminer]
+
+    def image(self, name: str) -> HttpResponse:
+        try:
+            data = media.read(name)
+        except FileNotFoundError:
+            raise NotThere("The image is no longer on file.") from None
+        # Private: shared caches must not hand it to somebody who is not logged in.
+        headers = {"Cache-Control": "private, max-age=86400", "X-Content-Type-Options": "nosniff"}
+        return HttpResponse(data, content_type="image/webp", headers=headers)
+
+
+_IMAGE = {(200, "image/webp"): OpenApiResponse(OpenApiTypes.BINARY)}
+
+
+class SearchImageApi(_ImageApi):
+    """The query, re-encoded, at most 512 px."""
+
+    @extend_schema(responses=_IMAGE)
+    def get(self, request: Request, search_id: UUID, **_: Any) -> HttpResponse:
+        return self.image(preview_name(search_get(user=request.user, search_id=search_id).image))
+
+
+class MarkThumbnailApi(_ImageApi):
+    """A registered mark, at most 256 px."""
+
+    @extend_schema(responses=_IMAGE)
+    def get(self, request: Request, number: str, **_: Any) -> HttpResponse:
+        return self.image(media.thumbnail_name(mark_get(number).image))

@@ -1,0 +1,225 @@
+"""REST routes that join rooms: results with their selections, reports, login token, health."""
+
+from typing import Any
+from uuid import UUID
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpResponse
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
+from rest_framework import serializers
+from rest_framework.authtoken.views import ObtainAuthToken
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import AnonRateThrottle
+from rest_framework.views import APIView
+
+from feedback.models import Report
+from feedback.reports import report_make
+from feedback.selectors import latest_report, selection_changes
+from feedback.services import page_of, page_seen, search_conclude, selection_set
+from search import heartbeat, media
+from search.engine import engine
+from search.errors import NotThere, Refused
+from search.models import Search, SearchResult
+from search.roles import IsExaminer
+from search.selectors import results_of, search_get
+
+
+class LoginThrottle(AnonRateThrottle):
+    scope = "login"
+
+
+class TokenApi(ObtainAuthToken):
+    """POST {username, password} -> {token}; send it as `Authorization: Token ...`."""
+
+    throttle_classes = [LoginThrottle]
+
+
+class HealthOutput(serializers.Serializer):
+    status = serializers.ChoiceField(["ok", "degraded"])
+    broker = serializers.CharField()
+    database = serializers.CharField()
+    worker = serializers.CharField()
+    snapshot = serializers.CharField(allow_null=True)
+
+
+def health() -> dict[str, Any]:
+    """Each part's state as "ok" or a sentence; `status` is "ok" when searching works."""
+    answer: dict[str, Any] = {"broker": "ok", "database": "ok", "worker": "ok"}
+    try:
+        connection.ensure_connection()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        answer["database"] = "The database does not answer."
+    answer["snapshot"] = engine.snapshots.current()
+    try:
+        workers = heartbeat.alive()
+        if not any(worker["snapshot"] for worker in workers.values()):
+            answer["worker"] = "A search worker is starting." if workers else "No search worker is running."
+    except redis.RedisError:
+        answer["broker"] = "The broker does not answer."
+        answer["worker"] = "Unknown while the broker does not answer."
+    good = answer["broker"] == answer["database"] == answer["worker"] == "ok" and answer["snapshot"]
+    return {"status": "ok" if good else "degraded", **answer}
+
+
+class HealthApi(APIView):
+    """Open to monitors: 200 when a search would be answered, 503 otherwise."""
+
+    authentication_classes: list[Any] = []
+    permission_classes: list[Any] = []
+
+    @extend_schema(responses={200: HealthOutput, 503: HealthOutput})
+    def get(self, request: Request) -> Response:
+        answer = health()
+        return Response(answer, status=200 if answer["status"] == "ok" else 503)
+
+
+class ResultOutput(serializers.Serializer):
+    mark = serializers.CharField(help_text="the mark's number in the register")
+    rank = serializers.IntegerField()
+    score = serializers.FloatField(help_text="calibrated fused similarity, 0 to 100")
+    similarities = serializers.DictField(
+        child=serializers.FloatField(allow_null=True), help_text="calibrated similarity per descriptor, 0 to 100; null = missing"
+    )
+    preselected = serializers.BooleanField()
+    selected = serializers.BooleanField()
+    thumbnail = serializers.CharField()
+    name = serializers.CharField()
+    owner = serializers.CharField()
+    nice = serializers.ListField(child=serializers.IntegerField())
+    jurisdiction = serializers.CharField()
+    mark_status = serializers.CharField()
+    filing_date = serializers.DateField(allow_null=True)
+    size = serializers.ListField(child=serializers.IntegerField(), help_text="width and height of the mark's original, pixels")
+    boxes = serializers.ListField(allow_null=True, help_text="[query box, mark box] of the best matching parts: x0, y0, x1, y1")
+
+
+def result_out(result: SearchResult, changes: dict[str, bool]) -> dict[str, Any]:
+    mark = result.mark
+    return {
+        "mark": mark.number,
+        "rank": result.rank,
+        "score": round(100 * result.score, 2),
+        "similarities": {n: None if v is None else round(100 * v, 2) for n, v in result.similarities.items()},
+        "preselected": result.preselected,
+        "selected": changes.get(mark.number, result.preselected),
+        "thumbnail": reverse("mark-thumbnail", args=[mark.number]),
+        "name": mark.name,
+        "owner": mark.owner,
+        "nice": mark.nice_classes,
+        "jurisdiction": mark.jurisdiction,
+        "mark_status": mark.status,
+        "filing_date": mark.filing_date,
+        "size": [mark.width, mark.height],
+        "boxes": result.boxes,
+    }
+
+
+def results_page(*, search: Search, page: int, user: Any) -> dict[str, Any]:
+    """One page of results with the state of their selection. Showing it is what makes it `seen`."""
+    if search.status != Search.Status.DONE:
+        raise Refused("The search is not done yet: ask for its status first.")
+    pages = max(1, page_of(search.count)) if search.count else 1
+    if not 1 <= page <= pages:
+        raise NotThere(f"There is no page {page}: the results have {pages} page{'s' if pages > 1 else ''}.")
+    start = (page - 1) * settings.TM_PAGE_SIZE
+    changes = selection_changes(search)
+    rows = results_of(search)[start : start + settings.TM_PAGE_SIZE]
+    page_seen(search=search, page=page, user=user)
+    return {"count": search.count, "page": page, "pages": pages, "results": [result_out(row, changes) for row in rows]}
+
+
+_PAGE_OUT = inline_serializer(
+    "ResultsPage",
+    {"count": serializers.IntegerField(), "page": serializers.IntegerField(), "pages": serializers.IntegerField(),
+     "results": ResultOutput(many=True)},
+)  # fmt: skip
+
+
+class ResultsApi(APIView):
+    permission_classes = [IsExaminer]
+
+    @extend_schema(parameters=[OpenApiParameter("page", OpenApiTypes.INT, default=1)], responses=_PAGE_OUT)
+    def get(self, request: Request, search_id: UUID) -> Response:
+        search = search_get(user=request.user, search_id=search_id)
+        asked = request.query_params.get("page", "1")
+        if not asked.isdecimal():
+            raise Refused("The page is a whole number from 1.")
+        return Response(results_page(search=search, page=int(asked), user=request.user))
+
+
+class SelectionInput(serializers.Serializer):
+    selected = serializers.BooleanField()
+
+
+class ResultApi(APIView):
+    permission_classes = [IsExaminer]
+
+    @extend_schema(
+        request=SelectionInput,
+        responses=inline_serializer("Selected", {"mark": serializers.CharField(), "selected": serializers.BooleanField()}),
+    )
+    def patch(self, request: Request, search_id: UUID, number: str) -> Response:
+        search = search_get(user=request.user, search_id=search_id)
+        form = SelectionInput(data=request.data)
+        form.is_valid(raise_exception=True)
+        chosen = selection_set(search=search, number=number, selected=form.validated_data["selected"], user=request.user)
+        return Response({"mark": number, "selected": chosen})
+
+
+class ReportApi(APIView):
+    """POST makes the report and concludes the search; GET hands out the latest as PDF or CSV."""
+
+    permission_classes = [IsExaminer]
+
+    @extend_schema(
+        request=None,
+        responses=inline_serializer("ReportMade", {"url": serializers.CharField(), "csv": serializers.CharField()}),
+        operation_id="report_make",
+    )
+    def post(self, request: Request, search_id: UUID) -> Response:
+        search = search_get(user=request.user, search_id=search_id)
+        report_make(search=search, user=request.user)
+        url = reverse("report", args=[search.pk])
+        return Response({"url": url, "csv": f"{url}?as=csv"}, status=201)
+
+    @extend_schema(
+        parameters=[OpenApiParameter("as", OpenApiTypes.STR, enum=["pdf", "csv"], default="pdf")],
+        responses={(200, "application/pdf"): OpenApiResponse(OpenApiTypes.BINARY)},
+        operation_id="report_get",
+    )
+    def get(self, request: Request, search_id: UUID) -> HttpResponse:
+        search = search_get(user=request.user, search_id=search_id)
+        report = latest_report(search)
+        if report is None:
+            raise NotThere("No report was made of this search yet.")
+        return report_response(report, as_csv=request.query_params.get("as") == "csv")
+
+
+def report_response(report: Report, *, as_csv: bool) -> HttpResponse:
+    name, kind = (report.csv, "text/csv") if as_csv else (report.pdf, "application/pdf")
+    try:
+        data = media.read(name)
+    except FileNotFoundError:
+        raise NotThere("The report is no longer on file: make it again.") from None
+    suffix = "csv" if as_csv else "pdf"
+    disposition = f'{"attachment" if as_csv else "inline"}; filename="report-{report.pk}.{suffix}"'
+    headers = {"Content-Disposition": disposition, "Cache-Control": "private, no-store"}
+    return HttpResponse(data, content_type=kind, headers=headers)
+
+
+class DoneApi(APIView):
+    """POST: the examiner is done without a report; the search counts as evidence."""
+
+    permission_classes = [IsExaminer]
+
+    @extend_schema(request=None, responses=inline_serializer("Done", {"concluded": serializers.BooleanField()}))
+    def post(self, request: Request, search_id: UUID) -> Response:
+        search_conclude(search=search_get(user=request.user, search_id=search_id), kind="done", user=request.user)
+        return Response({"concluded": True}, status=201)

@@ -1,0 +1,34 @@
+"""All addresses. API names are promises to clients; see /api/schema/."""
+
+from django.contrib import admin
+from django.contrib.auth import views as auth
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView
+
+from search import api as search_api
+from tmportal import api, pages
+
+api_patterns = [
+    path("token/", api.TokenApi.as_view(), name="token"),
+    path("health/", api.HealthApi.as_view(), name="health"),
+    path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("searches/", search_api.SearchesApi.as_view(), name="searches"),
+    path("searches/<uuid:search_id>/", search_api.SearchApi.as_view(), name="search-api"),
+    path("searches/<uuid:search_id>/image/", search_api.SearchImageApi.as_view(), name="search-image"),
+    path("searches/<uuid:search_id>/results/", api.ResultsApi.as_view(), name="results"),
+    path("searches/<uuid:search_id>/results/<path:number>/", api.ResultApi.as_view(), name="result"),
+    path("searches/<uuid:search_id>/report/", api.ReportApi.as_view(), name="report"),
+    path("searches/<uuid:search_id>/done/", api.DoneApi.as_view(), name="done"),
+    path("marks/<path:number>/thumbnail/", search_api.MarkThumbnailApi.as_view(), name="mark-thumbnail"),
+]
+
+urlpatterns = [
+    path("", pages.search, name="search"),
+    path("searches/", pages.history, name="history"),
+    path("searches/<uuid:search_id>/", pages.results, name="search-results"),
+    path("tuning/", include("tuning.urls")),
+    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("api/", include(api_patterns)),
+]
