@@ -18,7 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["ChangeEvidence", "ChangeMetrics", "aggregate", "aggregate_by_cluster", "search_metrics"]
+__all__ = [
+    "ChangeEvidence",
+    "ChangeMetrics",
+    "aggregate",
+    "aggregate_by_cluster",
+    "capped_weights",
+    "search_metrics",
+]
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,7 @@ def aggregate(
 
     weight = np.array([m.evaluated for m, _ in counted], dtype=np.float64)
     names = [e for _, e in counted]
-    weight = _cap_examiners(weight, names, examiner_cap)
+    weight = capped_weights(weight, names, examiner_cap)
     weight /= weight.sum()
     table = np.array([[m.pc_with_kept_weight(kept_weight), m.dc, m.ac, m.dc_from_cut] for m, _ in counted])
     pc, dc, ac, dc_from_cut = (min(1.0, max(0.0, float(v))) for v in weight @ table)
@@ -189,16 +196,12 @@ def aggregate_by_cluster(
     }
 
 
-def _proportion(changed: int, base: float, preselected: int) -> float:
-    if preselected == 0:  # nothing was pre-selected: any addition means it was wholly wrong
-        return 1.0 if changed else 0.0
-    return min(1.0, changed / max(base, 1.0))
+def capped_weights(weights: ArrayLike, examiners: Sequence[Hashable], cap: float) -> NDArray[np.float64]:
+    """Scale each examiner's searches so that nobody holds more than `cap` of the total weight.
 
-
-def _cap_examiners(
-    weight: NDArray[np.float64], examiners: Sequence[Hashable], cap: float
-) -> NDArray[np.float64]:
-    """Scale each examiner's searches so that nobody holds more than `cap` of the total."""
+    weights: (s,) > 0, examiners: s names. With too few examiners for the cap, all weigh the same.
+    """
+    weight = np.asarray(weights, dtype=np.float64)
     names = sorted(set(examiners), key=str)
     index = np.array([names.index(e) for e in examiners])
     total = np.bincount(index, weights=weight, minlength=len(names))
@@ -217,3 +220,9 @@ def _cap_examiners(
         allowed[capped] = ceiling
     scaled: NDArray[np.float64] = weight * (allowed / total)[index]
     return scaled
+
+
+def _proportion(changed: int, base: float, preselected: int) -> float:
+    if preselected == 0:  # nothing was pre-selected: any addition means it was wholly wrong
+        return 1.0 if changed else 0.0
+    return min(1.0, changed / max(base, 1.0))

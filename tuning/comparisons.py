@@ -1,0 +1,232 @@
+"""Counting who outranks whom for many weight vectors at once. Pure; used by tuning.objective.
+
+Eq 1 is linear in W, so x scores at least as high as r exactly when (x - r) @ W >= 0. While tuning, W stays
+in a small region (a box around the live weights, cut with the simplex), a polytope with few corners; a
+linear function takes its extremes at corners. So most comparisons are settled once for the whole region,
+and only the undecided differences are multiplied with each candidate.
+
+Where descriptors are missing, Eq 1 divides by the sum of the weights present: scores of rows with different
+gaps are compared by cross-multiplication, in a second and usually short list.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Floats", "Region", "Segments", "project", "scores"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+_EPSILON = 1e-6  # single precision: closer than this is left undecided and computed
+_CHUNK = 8192  # comparisons multiplied at a time: the product stays in the processor's cache
+
+
+class Region:
+    """{W : W >= 0, sum W = 1, |W_n - centre_n| <= radius}: where candidates may lie."""
+
+    def __init__(self, centre: ArrayLike, radius: float) -> None:
+        """centre: (n,) weights that sum to 1; radius >= 0 (1 or more is the whole simplex)."""
+        self.centre = np.asarray(centre, dtype=np.float64)
+        self.radius = float(radius)
+        w = self.centre
+        if w.ndim != 1 or w.size == 0 or (w < 0).any() or abs(w.sum() - 1) > 1e-6 or not self.radius >= 0:
+            raise ValueError(
+                "A region needs weights of at least 0 that sum to 1, and a radius of at least 0."
+            )
+        self.low = np.maximum(0.0, w - self.radius)
+        self.high = np.minimum(1.0, w + self.radius)
+        self.corners = _corners(self.low, self.high)
+
+    @classmethod
+    def simplex(cls, n: int) -> Region:
+        """All weight vectors of n descriptors."""
+        return cls(np.full(n, 1.0 / n), 1.0)
+
+    def check(self, weights: ArrayLike) -> Floats:
+        """weights as (c, n) float64; raises ValueError when one lies outside the region."""
+        w = np.atleast_2d(np.asarray(weights, dtype=np.float64))
+        if w.shape[1] != self.centre.size:
+            raise ValueError(f"{w.shape[1]} weights were given for {self.centre.size} descriptors.")
+        outside = (w < self.low - 1e-6).any() or (w > self.high + 1e-6).any()
+        if outside or (np.abs(w.sum(axis=1) - 1) > 1e-6).any():
+            raise ValueError("A candidate lies outside the region that was prepared.")
+        return w
+
+
+def project(points: ArrayLike, region: Region) -> Floats:
+    """Nearest points (Euclidean) of the region to (c, n) points: clip(p - t) with t so that the sum is 1."""
+    p = np.atleast_2d(np.asarray(points, dtype=np.float64))
+    low = (p - region.high).min(axis=1)
+    high = (p - region.low).max(axis=1)
+    for _ in range(60):  # bisection: the sum falls as t grows
+        t = (low + high) / 2
+        above = np.clip(p - t[:, None], region.low, region.high).sum(axis=1) > 1.0
+        low, high = np.where(above, t, low), np.where(above, high, t)
+    w = np.clip(p - ((low + high) / 2)[:, None], region.low, region.high)
+    return np.asarray(w / w.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def scores(similarities: ArrayLike, weights: ArrayLike) -> Floats:
+    """Eq 1 for (m, n) similarities and (n,) weights: (m,), and -1 where no weighed descriptor is present.
+
+    The same formula as search.retrieval.fusion.fuse, in double precision and with a rank for such rows.
+    """
+    values, present = split(similarities)
+    w = np.asarray(weights, dtype=np.float64)
+    total = present @ w
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(total > 0, (values @ w) / total, -1.0), dtype=np.float64)
+
+
+def split(similarities: ArrayLike) -> tuple[Floats, Floats]:
+    """(..., n) similarities -> values clipped at 0 with gaps as 0, and 1/0 for present/missing."""
+    s = np.asarray(similarities, dtype=np.float64)
+    present = ~np.isnan(s)
+    return np.where(present, np.maximum(s, 0.0), 0.0), present.astype(np.float64)
+
+
+def bounds(values: Floats, present: Floats, region: Region) -> tuple[Floats, Floats]:
+    """Lowest and highest score of each of (m, n) rows over the region; never too narrow."""
+    total = present @ region.corners.T
+    with np.errstate(invalid="ignore", divide="ignore"):
+        at = (values @ region.corners.T) / total
+    # A quotient of linear functions is extreme at corners; where the divisor can vanish, the row may have
+    # no score (-1) and may reach its best single similarity.
+    safe = (total > 1e-9).all(axis=1)
+    low = np.where(safe, np.nan_to_num(at, nan=-1.0).min(axis=1), -1.0)
+    high = np.where(safe, np.nan_to_num(at, nan=0.0, posinf=0.0).max(axis=1), values.max(axis=1))
+    return low, high
+
+
+@dataclass(frozen=True)
+class _Mixed:
+    """Undecided comparisons of rows with different gaps: x against r, each with values and presence."""
+
+    x: Floats
+    x_present: Floats
+    r: Floats
+    r_present: Floats
+    segment: NDArray[np.intp]
+
+    def holds(self, w: Floats) -> Bools:
+        """(p, c): x scores at least as high as r."""
+        x_total, r_total = self.x_present @ w.T, self.r_present @ w.T
+        cross = (self.x @ w.T) * r_total >= (self.r @ w.T) * x_total
+        return np.asarray(np.where(r_total <= 0, True, np.where(x_total <= 0, False, cross)), dtype=bool)
+
+
+class Segments:
+    """Comparisons in segments: `count` says how many of each segment's x score at least as high as its r.
+
+    Add segments with `add`, then call `count` as often as wanted.
+    """
+
+    def __init__(self, region: Region, stop: int | None = None) -> None:
+        """stop: a segment whose settled count reaches it is not looked at further (its count is enough)."""
+        self.region = region
+        self.stop = stop
+        self._base: list[int] = []
+        self._linear: list[NDArray[np.float32]] = []
+        self._mixed: list[tuple[Floats, Floats, Floats, Floats]] = []
+        self._ready: tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp], _Mixed | None] | None = (
+            None
+        )
+
+    @property
+    def undecided(self) -> int:
+        """Comparisons that depend on the candidate."""
+        return sum(len(d) for d in self._linear) + sum(len(m[0]) for m in self._mixed)
+
+    def add(self, x: Floats, x_present: Floats, r: Floats, r_present: Floats) -> None:
+        """One segment: (m, n) rows x against one row r (n,), as `split` gives them."""
+        always, linear, mixed = settle(x, x_present, r, r_present, self.region)
+        base = int(always.sum())
+        n = self.region.centre.size
+        none = np.zeros((0, n))
+        enough = self.stop is not None and base >= self.stop
+        self._base.append(base)
+        difference = none.astype(np.float32) if enough else (x[linear] - r).astype(np.float32)
+        self._linear.append(difference)
+        rows = (none, none) if enough else (x[mixed], x_present[mixed])
+        count = len(rows[0])
+        self._mixed.append((*rows, np.tile(r, (count, 1)), np.tile(r_present, (count, 1))))
+        self._ready = None
+
+    def count(self, weights: Floats) -> NDArray[np.int32]:
+        """(c, n) weights inside the region -> (c, segments) counts."""
+        if self._ready is None:
+            self._ready = self._prepare()
+        differences, starts, owners, mixed = self._ready
+        counts = np.tile(np.array(self._base, dtype=np.int32), (len(weights), 1))
+        if starts.size:
+            bits = np.empty((len(weights), differences.shape[1] // 8), dtype=np.uint8)
+            w = np.ascontiguousarray(weights, dtype=np.float32)
+            for at in range(0, differences.shape[1], _CHUNK):
+                part = w @ differences[:, at : at + _CHUNK] >= 0
+                bits[:, at // 8 : (at + _CHUNK) // 8] = np.bitwise_count(np.packbits(part, axis=1))
+            counts[:, owners] += np.add.reduceat(bits, starts // 8, axis=1, dtype=np.int32)
+        if mixed is not None:
+            for c, held in enumerate(mixed.holds(weights).T):
+                counts[c] += np.bincount(mixed.segment[held], minlength=len(self._base)).astype(np.int32)
+        return counts
+
+    def _prepare(
+        self,
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp], _Mixed | None]:
+        """Lay the differences out as (n, p), each segment padded to whole bytes with "never"."""
+        n = self.region.centre.size
+        sizes = np.array([len(d) for d in self._linear], dtype=np.intp)
+        owners = np.flatnonzero(sizes)
+        padded = -(-sizes // 8) * 8
+        starts = np.concatenate([[0], np.cumsum(padded)])[:-1].astype(np.intp)
+        differences = np.full((n, int(padded.sum())), -1.0, dtype=np.float32)
+        for i in owners:
+            differences[:, starts[i] : starts[i] + sizes[i]] = self._linear[i].T
+        mixed = None
+        if any(len(m[0]) for m in self._mixed):
+            x, xp, r, rp = (np.concatenate([m[i] for m in self._mixed]) for i in range(4))
+            owner = np.repeat(np.arange(len(self._mixed)), [len(m[0]) for m in self._mixed])
+            mixed = _Mixed(x, xp, r, rp, owner)
+        return differences, starts[owners], owners, mixed
+
+
+def settle(
+    x: Floats, x_present: Floats, r: Floats, r_present: Floats, region: Region
+) -> tuple[Bools, Bools, Bools]:
+    """Compare (m, n) rows x with r ((n,) or (m, n)) over the region: three (m,) masks.
+
+    always: x >= r for every W. linear / mixed: undecided, with the same gaps as r or with others.
+    The remaining rows never reach r.
+    """
+    same = (x_present == r_present).all(axis=1)
+    difference = x - r
+    at_corners = difference @ region.corners.T
+    always = (difference >= 0).all(axis=1) | (at_corners.min(axis=1) > _EPSILON)
+    never = at_corners.max(axis=1) < -_EPSILON
+    if not same.all():
+        x_low, x_high = bounds(x, x_present, region)
+        r_low, r_high = bounds(np.atleast_2d(r), np.atleast_2d(r_present), region)
+        always = np.where(same, always, x_low > r_high + _EPSILON)
+        never = np.where(same, never, x_high < r_low - _EPSILON)
+    open_ = ~always & ~never
+    return always, open_ & same, open_ & ~same
+
+
+def _corners(low: Floats, high: Floats) -> Floats:
+    """Corners of box and simplex: all coordinates but one lie on a side of the box."""
+    n = low.size
+    found = []
+    for free in range(n):
+        others = [i for i in range(n) if i != free]
+        for sides in itertools.product((0, 1), repeat=n - 1):
+            w = np.empty(n)
+            w[others] = [high[i] if side else low[i] for i, side in zip(others, sides, strict=True)]
+            w[free] = 1.0 - w[others].sum()
+            if low[free] - 1e-9 <= w[free] <= high[free] + 1e-9:
+                found.append(np.clip(w, 0.0, 1.0))
+    return np.unique(np.round(np.array(found), 12), axis=0)

@@ -1,0 +1,262 @@
+"""How well a candidate explains what examiners did, from the logged rows alone. Pure.
+
+Each concluded search is replayed with other weights and another threshold on the rows it showed; the final
+selection U stays what it was. Two losses per search, both lower is better:
+
+    selection error  sum of the weights of evaluated rows whose new pre-selection differs from U,
+                     over the weight of the marks that were pre-selected or selected (like PC)
+    ranking loss     weighted share of (selected, rejected) pairs in which the rejected mark scores
+                     at least as high
+
+The traps of design.md 4 are in the weights: an added or removed mark weighs 1, one merely kept or left
+alone weighs less (inertia); rows the examiner did not reach weigh nothing (unseen is not negative); a row
+that was unlikely to be looked at weighs more when it was (inverse propensity); no examiner holds more than
+a capped share of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from feedback.change_metrics import ChangeMetrics, capped_weights, search_metrics
+from tuning.comparisons import Bools, Floats, Region, scores, settle, split
+
+__all__ = [
+    "FeedbackConfig",
+    "FeedbackObjective",
+    "FeedbackScores",
+    "LoggedSearch",
+    "replay",
+    "search_losses",
+    "search_weights",
+]
+
+
+@dataclass(frozen=True)
+class FeedbackConfig:
+    """Weights of the outcomes and the two losses."""
+
+    kept: float = 0.3  # pre-selected and still selected: may be inertia
+    left: float = 0.2  # seen, not pre-selected, not selected: may be inertia too
+    propensity_floor: float = 0.1  # so that no single row dominates
+    ranking: float = 0.5  # share of the ranking loss in the value
+    examiner_cap: float = 0.5  # largest share of one examiner
+
+    def __post_init__(self) -> None:
+        shares = (self.kept, self.left, self.ranking)
+        if not all(0.0 <= v <= 1.0 for v in shares) or not 0.0 < self.propensity_floor <= 1.0:
+            raise ValueError(
+                "Outcome weights, the ranking share and the propensity floor lie between 0 and 1."
+            )
+        if not 0.0 < self.examiner_cap <= 1.0:
+            raise ValueError("The examiner cap lies above 0 and up to 1.")
+
+
+@dataclass(frozen=True)
+class LoggedSearch:
+    """The impressions of one concluded search, one entry per result in the order shown.
+
+    similarities: (m, n) calibrated, NaN where missing. preselected: as served. selected: the final
+    selection U. seen: reached by the examiner. propensity: (m,) chance that a row at this rank is looked
+    at, None = 1. blind: the search was shown without pre-selection, so nothing in it is inertia.
+    key: what the search was for (the query image's hash, say); searches with one key stay together when
+    the log is divided.
+    """
+
+    key: Hashable
+    examiner: Hashable
+    cluster: int | None
+    similarities: NDArray[np.float32]
+    preselected: NDArray[np.bool_]
+    selected: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
+    propensity: NDArray[np.float64] | None = None
+    blind: bool = False
+
+    def __post_init__(self) -> None:
+        m = len(self.similarities)
+        flags = (self.preselected, self.selected, self.seen)
+        if self.similarities.ndim != 2 or any(f.shape != (m,) for f in flags):
+            raise ValueError("A logged search needs one pre-selection, selection and seen flag per result.")
+        if self.propensity is not None and self.propensity.shape != (m,):
+            raise ValueError("A logged search needs one propensity per result.")
+
+    def evaluated(self) -> Bools:
+        """(m,) the list L: seen, or changed and therefore seen."""
+        return np.asarray(self.seen | (self.preselected != self.selected), dtype=bool)
+
+    def metrics(self, scores_shown: ArrayLike) -> ChangeMetrics:
+        """PC, DC, AC as it happened; scores_shown: (m,) fused scores 0..1 as served."""
+        return search_metrics(
+            rank=np.arange(len(self.seen)),
+            seen=self.seen,
+            preselected=self.preselected,
+            selected=self.selected,
+            similarity=np.nan_to_num(np.asarray(scores_shown, dtype=np.float64)),
+        )
+
+    def row_weights(self, config: FeedbackConfig) -> Floats:
+        """(m,) weight of each row as evidence; 0 for rows that were not evaluated."""
+        changed = self.preselected != self.selected
+        weight = np.where(self.preselected, config.kept, config.left)
+        if self.blind:
+            weight = np.where(self.selected, 1.0, config.left)
+        weight = np.where(changed, 1.0, weight)
+        if self.propensity is not None:
+            weight = weight / np.clip(self.propensity, config.propensity_floor, 1.0)
+        return np.asarray(np.where(self.evaluated(), weight, 0.0), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class FeedbackScores:
+    """Losses of c candidates, each (c,), and `value` = 1 - their mix: higher is better, 1 is perfect."""
+
+    selection_error: Floats
+    ranking_loss: Floats
+    value: Floats
+
+
+class FeedbackObjective:
+    """The two losses over all logged searches for many candidates of one region at once."""
+
+    def __init__(
+        self, searches: Sequence[LoggedSearch], region: Region, config: FeedbackConfig | None = None
+    ) -> None:
+        """Raises ValueError when no search has an evaluated row."""
+        self.region, self.config = region, config or FeedbackConfig()
+        share = search_weights(searches, self.config)
+        rows: list[tuple[Floats, Floats]] = []
+        wanted, weights, linear, linear_weights = [], [], [], []
+        self._mixed: list[tuple[Floats, Floats, Floats, Floats, Floats]] = []
+        self._settled_loss = 0.0
+        for search, part in zip(searches, share, strict=True):
+            x, xp = split(search.similarities)
+            weight = search.row_weights(self.config)
+            in_list = weight > 0
+            rows.append((x[in_list], xp[in_list]))
+            wanted.append(search.selected[in_list])
+            weights.append(part * weight[in_list] / _base(search, weight))
+            up, down, pair = _pairs(search, weight)
+            if not len(up):
+                continue
+            # Is the rejected mark (down) at least as high as the selected one (up)?
+            pair = pair * part
+            always, open_, mixed = settle(x[down], xp[down], x[up], xp[up], region)
+            self._settled_loss += float(pair[always].sum())
+            linear.append((x[down[open_]] - x[up[open_]]).astype(np.float32))
+            linear_weights.append(pair[open_])
+            if mixed.any():
+                d, u = down[mixed], up[mixed]
+                self._mixed.append((x[d], xp[d], x[u], xp[u], pair[mixed]))
+        n = region.centre.size
+        self._x = np.concatenate([r[0] for r in rows])
+        self._present = np.concatenate([r[1] for r in rows])
+        self._wanted = np.concatenate(wanted)
+        self._weights = np.concatenate(weights)
+        self._linear = np.concatenate(linear) if linear else np.zeros((0, n), np.float32)
+        self._linear_weights = (np.concatenate(linear_weights) if linear else np.zeros(0)).astype(np.float32)
+
+    def evaluate(self, weights: ArrayLike, thresholds: ArrayLike) -> FeedbackScores:
+        """(c, n) candidates inside the region and (c,) thresholds -> their losses."""
+        w = self.region.check(weights)
+        tau = np.broadcast_to(np.asarray(thresholds, dtype=np.float64), (len(w),))
+        parts = [self._evaluate(w[at : at + 64], tau[at : at + 64]) for at in range(0, max(len(w), 1), 64)]
+        error, loss = (np.concatenate(p) for p in zip(*parts, strict=True))
+        mix = self.config.ranking
+        return FeedbackScores(error, loss, 1.0 - (1.0 - mix) * error - mix * loss)
+
+    def _evaluate(self, w: Floats, tau: Floats) -> tuple[Floats, Floats]:
+        total = self._present @ w.T
+        passed = (self._x @ w.T >= tau * total) & (total > 0)
+        error = self._weights @ (passed != self._wanted[:, None])
+        loss = np.full(len(w), self._settled_loss)
+        lost = self._linear @ w.astype(np.float32).T >= 0
+        loss += self._linear_weights @ lost.astype(np.float32)
+        for down, down_present, up, up_present, pair in self._mixed:
+            down_total, up_total = down_present @ w.T, up_present @ w.T
+            cross = (down @ w.T) * up_total >= (up @ w.T) * down_total
+            loss += pair @ np.where(up_total <= 0, True, np.where(down_total <= 0, False, cross))
+        return error, loss
+
+
+def search_losses(
+    searches: Sequence[LoggedSearch],
+    weights: ArrayLike,
+    threshold: float,
+    config: FeedbackConfig | None = None,
+) -> Floats:
+    """(s,) mixed loss of each search with one candidate, by plain scoring; NaN without evaluated rows.
+
+    1 - the mean of these, weighted by `search_weights`, is the objective's value. The gate compares them
+    search by search.
+    """
+    c = config or FeedbackConfig()
+    losses = []
+    for search in searches:
+        s = scores(search.similarities, weights)
+        weight = search.row_weights(c)
+        wrong = (s >= threshold) != search.selected
+        up, down, pair = _pairs(search, weight)
+        error = float(weight[wrong].sum() / _base(search, weight))
+        loss = float(pair[s[down] >= s[up]].sum())
+        losses.append((1.0 - c.ranking) * error + c.ranking * loss if weight.any() else np.nan)
+    return np.array(losses, dtype=np.float64)
+
+
+def search_weights(searches: Sequence[LoggedSearch], config: FeedbackConfig) -> Floats:
+    """(s,) shares that sum to 1: each search the same, but no examiner above the cap.
+
+    With too few examiners for the cap, all examiners weigh the same. Raises ValueError when there is no
+    search with an evaluated row.
+    """
+    useful = np.array([bool(s.evaluated().any()) for s in searches], dtype=bool)
+    if not useful.any():
+        raise ValueError("There is no search with results that an examiner evaluated.")
+    weight = np.zeros(len(searches))
+    weight[useful] = capped_weights(
+        np.ones(int(useful.sum())),
+        [s.examiner for s, u in zip(searches, useful, strict=True) if u],
+        config.examiner_cap,
+    )
+    return np.asarray(weight / weight.sum(), dtype=np.float64)
+
+
+def replay(searches: Sequence[LoggedSearch], weights: ArrayLike, threshold: float) -> list[ChangeMetrics]:
+    """PC, DC, AC of each search had (weights, threshold) served it and U been the same.
+
+    Only the evaluated rows take part: of the others nobody knows what the examiner would have done.
+    """
+    replayed = []
+    for search in searches:
+        rows = search.evaluated()
+        s = scores(search.similarities[rows], weights)
+        order = np.argsort(-s, kind="stable")
+        s = s[order]
+        replayed.append(
+            search_metrics(
+                rank=np.arange(len(s)),
+                seen=np.ones(len(s), dtype=bool),
+                preselected=s >= threshold,
+                selected=search.selected[rows][order],
+                similarity=np.maximum(s, 0.0),
+            )
+        )
+    return replayed
+
+
+def _base(search: LoggedSearch, weight: Floats) -> float:
+    """What a selection error is measured against: the weight of P and U; 1 where both are empty."""
+    return float(weight[search.preselected | search.selected].sum()) or 1.0
+
+
+def _pairs(search: LoggedSearch, weight: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Rows (selected, rejected) of every pair, and pair weights that sum to 1 (empty without pairs)."""
+    up = np.flatnonzero((weight > 0) & search.selected)
+    down = np.flatnonzero((weight > 0) & ~search.selected)
+    pair = np.outer(weight[up], weight[down]).ravel()
+    total = pair.sum()
+    return np.repeat(up, len(down)), np.tile(down, len(up)), pair / total if total > 0 else pair
