@@ -1,0 +1,26 @@
+"""`manage.py snapshot`: rebuild the index from the register, after a change of descriptors or to recluster."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from search.errors import Refused
+from search.growth import snapshot_publish
+
+
+class Command(BaseCommand):
+    help = "Describe what has no vectors of the present descriptors, build a snapshot and switch to it."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--recluster", action="store_true", help="choose the clusters anew; parameters per cluster lapse")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            with tqdm(unit=" marks", file=sys.stderr) as bar:
+                made = snapshot_publish(recluster=options["recluster"], progress=bar.update)
+        except Refused as refusal:
+            raise CommandError(str(refusal)) from None
+        self.stdout.write(f"snapshot {made}")

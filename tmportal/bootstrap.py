@@ -1,0 +1,114 @@
+"""Makes an installation out of an empty data directory, and brings an old one up to date. Safe to repeat."""
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+
+from search.roles import ADMINISTRATOR, EXAMINER
+
+DEMO_LOGINS = "demo-logins.json"
+
+
+def write_private(path: Path, text: str) -> None:
+    """A file only its owner can read, whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    partial.replace(path)
+
+
+def ensure_data_dir() -> None:
+    for name in ("run", "log", "media", "static"):
+        (settings.TM_DATA_DIR / name).mkdir(parents=True, exist_ok=True)
+
+
+def ensure_secret_key() -> None:
+    """Made once per data directory, unless the environment gives one."""
+    path = settings.TM_DATA_DIR / "secret-key"
+    if not path.exists() and not os.environ.get("TM_SECRET_KEY"):
+        write_private(path, settings.SECRET_KEY)
+
+
+def ensure_database() -> None:
+    call_command("migrate", interactive=False, verbosity=0)
+
+
+def ensure_static() -> None:
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def ensure_roles() -> None:
+    Group.objects.get_or_create(name=EXAMINER)
+    administrators, _ = Group.objects.get_or_create(name=ADMINISTRATOR)
+    wanted = Permission.objects.filter(content_type__app_label__in=["django_celery_beat", "search", "feedback", "tuning", "auth"])
+    # The log and the history are looked at, never edited; users and the schedule are managed here.
+    administrators.permissions.set([p for p in wanted if p.codename.startswith("view_") or _manages(p)])
+
+
+def _manages(permission: Permission) -> bool:
+    app, model = permission.content_type.app_label, permission.content_type.model
+    if app == "django_celery_beat" or (app, model) == ("search", "mark"):
+        return True
+    return (app, model) == ("auth", "user") and not permission.codename.startswith("delete_")
+
+
+def ensure_schedule() -> None:
+    """The default times; what an administrator has edited since stays as edited."""
+    monday, _ = CrontabSchedule.objects.get_or_create(
+        minute="0", hour="3", day_of_week="1", day_of_month="*", month_of_year="*", timezone=settings.TIME_ZONE
+    )
+    often, _ = IntervalSchedule.objects.get_or_create(every=5, period=IntervalSchedule.SECONDS)
+    PeriodicTask.objects.get_or_create(
+        name="Weekly tuning",
+        defaults={
+            "task": "tuning.tasks.weekly",
+            "crontab": monday,
+            "queue": "tuning",
+            "description": "Reads the week's feedback, decides per cluster, proves a proposal and promotes it.",
+        },
+    )
+    for name, task in (("Recover searches", "search.tasks.sweep"), ("Recover tuning runs", "tuning.tasks.recover")):
+        PeriodicTask.objects.get_or_create(
+            name=name,
+            defaults={
+                "task": task,
+                "interval": often,
+                "expire_seconds": 5,
+                "description": "Brings back what a stopped worker or broker dropped. Leave it on.",
+            },
+        )
+
+
+def ensure_demo_users() -> dict[str, dict[str, str]]:
+    """Demo accounts with passwords made for this data directory. Returns role -> {name, password}."""
+    path = settings.TM_DATA_DIR / DEMO_LOGINS
+    if not path.exists():
+        logins = {role: {"name": f"demo-{role}", "password": secrets.token_urlsafe(12)} for role in (EXAMINER, ADMINISTRATOR)}
+        write_private(path, json.dumps(logins, indent=1))
+    logins = json.loads(path.read_text())
+    for role, login in logins.items():
+        user, made = get_user_model().objects.get_or_create(username=login["name"], defaults={"is_staff": role == ADMINISTRATOR})
+        if made:
+            user.set_password(login["password"])
+            user.save()
+            user.groups.set([Group.objects.get(name=role)])
+    return logins
+
+
+def bootstrap(*, demo: bool) -> dict[str, dict[str, str]]:
+    """Everything an installation needs besides marks. Returns the demo logins, if any."""
+    ensure_data_dir()
+    ensure_secret_key()
+    ensure_database()
+    ensure_static()
+    ensure_roles()
+    ensure_schedule()
+    return ensure_demo_users() if demo else {}

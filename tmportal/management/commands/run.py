@@ -1,0 +1,49 @@
+"""`manage.py run`: the whole service in one terminal. Ctrl-C stops all of it."""
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from tmportal import env, supervision
+from tmportal.bootstrap import ensure_data_dir
+
+
+class Command(BaseCommand):
+    help = "Set up the data directory, load the demo register if it is empty, and start every process."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        began = time.monotonic()
+        data_dir = settings.TM_DATA_DIR
+        ensure_data_dir()
+        with supervision.only_one(data_dir) as lock:
+            supervision.must_be_free(settings.TM_BIND, settings.TM_PORT)
+            # In a process of its own: encoder and index must not stay in the memory of this one.
+            done = subprocess.run([sys.executable, "manage.py", "bootstrap"], cwd=settings.BASE_DIR, check=False)  # noqa: S603
+            if done.returncode:
+                raise supervision.CannotStart(done.returncode)
+            announce = [f"portal http://{settings.TM_BIND}:{settings.TM_PORT}"]
+            if env.flag("TM_DEMO", True):
+                announce += _logins()
+            self.stdout.write(f"Starting (logs in {data_dir / 'log'}); Ctrl-C stops everything.")
+            self.stdout.flush()
+            code = supervision.serve(data_dir, lock, announce)
+        self.stdout.write(f"Stopped after {time.monotonic() - began:.0f} s.")
+        if code:
+            sys.exit(code)
+
+
+def _logins() -> list[str]:
+    import json
+
+    from tmportal.bootstrap import DEMO_LOGINS
+
+    path = settings.TM_DATA_DIR / DEMO_LOGINS
+    if not path.is_file() or os.environ.get("TM_QUIET_LOGINS"):
+        return []
+    return [f"login {role} {login['name']} {login['password']}" for role, login in json.loads(path.read_text()).items()]

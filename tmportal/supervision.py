@@ -1,0 +1,154 @@
+"""Runs broker, workers, beat and web server together under supervisord, which restarts what dies."""
+
+import configparser
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from tmportal import broker
+
+_READY_SECONDS = 300
+
+
+class CannotStart(SystemExit):
+    """The service cannot start; the message says why and what to do."""
+
+
+@contextlib.contextmanager
+def only_one(data_dir: Path) -> Iterator[int]:
+    """Hold the data directory. The lock lives as long as any process of the service that inherited it."""
+    path = data_dir / "run" / "lock"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise CannotStart(f"tmportal already runs on {data_dir} (process {holder}). Stop it, or set TM_DATA_DIR.") from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield file.fileno()
+
+
+def must_be_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            raise CannotStart(f"Port {port} is in use: set PORT to a free one, for example `PORT=8123 make run`.") from None
+
+
+def programs(data_dir: Path) -> dict[str, list[str]]:
+    """Name -> command line, in the order of starting."""
+    python = sys.executable
+    celery = [python, "-m", "celery", "--app", "tmportal", "--quiet"]
+    level = ["--loglevel", "WARNING", "--without-mingle", "--without-gossip"]
+    web = [python, "-m", "gunicorn", "tmportal.wsgi", "--bind", f"{settings.TM_BIND}:{settings.TM_PORT}"]
+    web += ["--worker-class", "gthread", "--workers", "1", "--threads", "8", "--timeout", "60", "--graceful-timeout", "5"]
+    web += ["--worker-tmp-dir", str(data_dir / "run"), "--log-level", "warning", "--no-control-socket"]
+    found = {"broker": broker.command(data_dir)} if broker.embedded() else {}
+    return found | {
+        "search-worker": [*celery, "worker", "-Q", "search", "-P", "threads", "-c", "3", "-n", "search@%%h", *level],
+        "tuning-worker": [*celery, "worker", "-Q", "tuning,ingest", "-P", "prefork", "-c", "1", "-n", "tuning@%%h", *level],
+        "beat": [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""],
+        "web": web,
+    }
+
+
+def supervisord_config(data_dir: Path) -> configparser.RawConfigParser:
+    config = configparser.RawConfigParser()
+    config["supervisord"] = {
+        "nodaemon": "true",
+        "silent": "true",
+        "logfile": str(data_dir / "log" / "supervisord.log"),
+        "pidfile": str(data_dir / "run" / "supervisord.pid"),
+        "childlogdir": str(data_dir / "log"),
+        "directory": str(settings.BASE_DIR),
+    }
+    if os.geteuid() == 0:
+        config["supervisord"]["user"] = "root"
+    for name, command in programs(data_dir).items():
+        config[f"program:{name}"] = {
+            "command": " ".join(_quoted(part) for part in command),
+            "autorestart": "true",
+            "startsecs": "2",
+            "startretries": "1000000",  # a full disk or a lost network may take a while; keep trying
+            "stopwaitsecs": "10",
+            "stopasgroup": "false" if "worker" in name else "true",
+            "killasgroup": "true",
+            "redirect_stderr": "true",
+            "stdout_logfile": str(data_dir / "log" / f"{name}.log"),
+            "stdout_logfile_maxbytes": "10MB",
+            "stdout_logfile_backups": "3",
+            "environment": f'TM_ROLE="{name}"',
+            "priority": "1" if name == "broker" else "10",
+        }
+    # One group: they stop together, and the broker last.
+    config["group:tmportal"] = {"programs": ",".join(n for n in programs(data_dir) if n != "broker"), "priority": "10"}
+    return config
+
+
+def _quoted(part: str) -> str:
+    return f'"{part}"' if part == "" or any(c in part for c in " \t;'") else part
+
+
+def healthy() -> bool:
+    host = "127.0.0.1" if settings.TM_BIND in ("0.0.0.0", "::") else settings.TM_BIND  # noqa: S104
+    try:
+        with urllib.request.urlopen(f"http://{host}:{settings.TM_PORT}/api/health/", timeout=2) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _die_with_parent() -> None:
+    """Linux: when this process is killed outright, supervisord still stops everything in good order."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def serve(data_dir: Path, lock: int, announce: list[str]) -> int:
+    """Run until Ctrl-C or SIGTERM; print `announce` once searching works. Returns the exit status."""
+    path = data_dir / "run" / "supervisord.conf"
+    with path.open("w") as file:
+        supervisord_config(data_dir).write(file)
+    # Ctrl-C reaches the whole process group: supervisord stops the children, this process waits for it.
+    stopping = False
+
+    def stop(*_: object) -> None:
+        nonlocal stopping
+        stopping = True
+        with contextlib.suppress(ProcessLookupError):
+            supervisor.send_signal(signal.SIGTERM)
+
+    supervisor = subprocess.Popen(  # noqa: S603, PLW1509
+        [sys.executable, "-m", "supervisor.supervisord", "-c", str(path)], pass_fds=[lock], start_new_session=True, preexec_fn=_die_with_parent
+    )
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    started = time.monotonic()
+    said = False
+    while supervisor.poll() is None:
+        if not said and not stopping:
+            if healthy():
+                print("\n".join(announce), flush=True)
+                said = True
+            elif time.monotonic() - started > _READY_SECONDS:
+                print(f"Still not ready: look into {data_dir / 'log'}.", flush=True)
+                said = True
+        time.sleep(0.2)
+    return 0 if stopping else supervisor.returncode or 1
