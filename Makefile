@@ -1,0 +1,58 @@
+# make run    the whole service, from nothing: http://127.0.0.1:8000 (PORT=, TM_DATA_DIR=)
+# make test   lint, types, contracts and all tests, from nothing
+# make bench  the figures in README.md
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONUNBUFFERED := 1
+
+.PHONY: setup setup-dev run test lint types contracts unit e2e gpu bench clean
+
+setup: $(VENV)/.installed
+setup-dev: $(VENV)/.installed-dev
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "tmportal needs Python 3.11 or later: make run PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# REQUIREMENTS=requirements-gpu.txt installs for a CUDA machine.
+REQUIREMENTS ?= requirements.txt
+$(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+run: setup
+	@exec $(BIN)/python manage.py run
+
+test: setup-dev lint types contracts unit
+
+lint: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup-dev
+	$(BIN)/mypy tmportal search feedback tuning benchmarks
+
+contracts: setup-dev
+	$(BIN)/lint-imports
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	TM_HTTPS=1 $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+unit: setup-dev
+	$(BIN)/pytest -m "not gpu and not slow"
+
+e2e: setup-dev
+	$(BIN)/pytest -m "e2e or kill" tests
+
+gpu: setup-dev
+	$(BIN)/pytest -m gpu
+
+bench: setup-dev
+	$(BIN)/python benchmarks/service.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
