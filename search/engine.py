@@ -1,11 +1,13 @@
 """The engine of this process: encoder and current snapshot, loaded on first use inside the worker."""
 
+import logging
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from django.conf import settings
 
 from search.errors import Unavailable
@@ -14,9 +16,11 @@ from search.retrieval.describe import Describer, Description
 from search.retrieval.imaging import Picture, decode_picture
 from search.retrieval.parameters import Parameters
 from search.retrieval.records import Depth, Filters, SearchAnswer
-from search.retrieval.searcher import Searcher
-from search.retrieval.snapshot import SnapshotStore
+from search.retrieval.searcher import LiveSearcher, Searcher
+from search.retrieval.snapshot import SnapshotRefused, SnapshotStore
 from search.retrieval.vector_store import VectorStore
+
+log = logging.getLogger(__name__)
 
 
 class Engine:
@@ -26,7 +30,7 @@ class Engine:
         self._lock = threading.Lock()
         self._describer: Describer | None = None
         self._batcher: MicroBatcher[Picture, Description] | None = None
-        self._searcher: Searcher | None = None
+        self._live: LiveSearcher | None = None
 
     @property
     def snapshots(self) -> SnapshotStore:
@@ -50,14 +54,15 @@ class Engine:
         return self._batcher(picture)
 
     def searcher(self) -> Searcher:
-        current = self.snapshots.current()
-        if current is None:
-            raise Unavailable("The register is empty: ingest marks first (`manage.py ingest`).")
-        describer = self.describer
+        """The searcher of the current snapshot; raises Unavailable with a sentence when there is none."""
+        version = self.describer.version
         with self._lock:
-            if self._searcher is None or self._searcher.snapshot.id != current:
-                self._searcher = Searcher(self.snapshots.open(current, describer=describer.version))
-            return self._searcher
+            if self._live is None:
+                self._live = LiveSearcher(self.snapshots, descriptors_version=version)
+            try:
+                return self._live.get()
+            except SnapshotRefused as refusal:
+                raise Unavailable(str(refusal)) from None
 
     def search(
         self, data: bytes, parameters: Parameters, *, filters: Filters, depth: Depth, candidates: int, top: int
@@ -75,8 +80,17 @@ class Engine:
 
     def status(self) -> dict[str, Any]:
         """What this worker serves, for the heartbeat. Cheap: reads what is loaded."""
-        searcher = self._searcher
-        return {"snapshot": searcher.snapshot.id if searcher else None}
+        return {"snapshot": self.snapshots.current() if self._live is not None else None}
+
+    def warm(self) -> None:
+        """Load everything before the first search asks for it."""
+        blank = np.full((64, 64, 3), 255, np.uint8)
+        blank[16:48, 16:48] = 0
+        self.describer.describe([blank])
+        try:
+            self.searcher()
+        except Unavailable as away:
+            log.warning("%s", away)
 
 
 engine = Engine()

@@ -24,6 +24,7 @@ from search.errors import Refused
 from search.models import Mark
 from search.parameter_sets import parameter_set_ensure
 from search.retrieval.calibration import Calibration
+from search.retrieval.clusters import Clusters, fit_clusters
 from search.retrieval.imaging import MAX_BYTES, ImageRefused, Picture, decode_picture
 from search.retrieval.parameters import Parameters
 from search.retrieval.records import MarkRecord
@@ -32,6 +33,8 @@ from search.retrieval.vector_store import DescribedMark
 log = logging.getLogger(__name__)
 
 CHUNK = 64
+# Where precision and recall of the pre-selection balance on the training families with equal weights.
+FIRST_THRESHOLD = 0.5
 REQUIRED = ("number", "name", "image")
 Progress = Callable[[int], object]
 
@@ -231,21 +234,34 @@ def snapshot_publish(*, recluster: bool = False, progress: Progress = lambda don
         records = list(mark_records())
         if not records:
             raise Refused("The register is empty: ingest marks first (`manage.py ingest`).")
-        snapshot = engine.snapshots.publish(
-            records=records, store=engine.vectors, calibration=Calibration.shipped(), recluster=recluster
+        version = engine.describer.version
+        snapshot_id = engine.snapshots.publish(
+            records=engine.vectors,
+            metadata=records,
+            calibration=Calibration.shipped(),
+            descriptors_version=version,
+            clusters=_new_clusters() if recluster else None,
         )
+        snapshot = engine.snapshots.open(snapshot_id)
         fitting = Parameters.initial(
             engine.describer.names,
-            threshold=snapshot.calibration.suggested_threshold,
+            threshold=FIRST_THRESHOLD,
             extension=snapshot.clusters.extension_for(),
             clusters_version=snapshot.clusters.version,
-            descriptors_version=engine.describer.version,
+            descriptors_version=version,
             calibration_version=snapshot.calibration.version,
         )
         with transaction.atomic():
             parameter_set_ensure(fitting=fitting, reason="First parameters for these descriptors: equal weights.")
-    log.info("snapshot %s with %s marks", snapshot.id, len(records))
-    return snapshot.id
+        engine.snapshots.prune()
+    log.info("snapshot %s with %s marks", snapshot_id, len(records))
+    return snapshot_id
+
+
+def _new_clusters() -> Clusters:
+    """Clusters of the register as it is now; parameters made for the old ones fall back to the default."""
+    keys = [(record.number, record.image_sha256) for record in mark_records()]
+    return fit_clusters(engine.vectors.read(keys).vectors["general"])
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from search import services
+from search import services, worker  # noqa: F401  the worker signals register on import
 
 
 @shared_task

@@ -2,24 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-Vector = NDArray[np.float32]
+from search.retrieval import normalise
+from search.retrieval.description import Description
+from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.descriptors.edges import edge_map
+from search.retrieval.descriptors.general import whole
+from search.retrieval.descriptors.objects import PartsDescriptor
+from search.retrieval.descriptors.vector import VectorDescriptor
+from search.retrieval.encoders import Encoder
+from search.retrieval.imaging import Picture, Pixels, reduce_picture
+from search.retrieval.whitening import Whitening
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""Fitted by benchmarks/fit_descriptors.py, shipped with the project."""
+
+# Chosen by measurement on the held-out `val` families: benchmarks/fit_descriptors.py prints the tables.
+POOLING = "mac"
+GENERAL_SIDE = 192
+EDGES_SIDE = 192
+PARTS_SIDE = 128
+PARTS_COUNT = 4
+
+__all__ = ["Describer", "Description"]
 
 
-@dataclass
-class Description:
-    """All that is kept of one image.
+class Describer:
+    """Holds the encoder and the descriptors. Heavy to make, so make one per process and keep it.
 
-    vectors: descriptor name -> float32 unit vector (d,); one that the image lacks is absent (no edges in a
-    blank image). regions: float32 unit vectors (r, d) of its parts, in the space of `general`; boxes: int32
-    (r, 4), x0, y0, x1, y1 in the ORIGINAL image's pixels. size: width, height of the original.
+    names: the descriptors it yields, in the order of DESCRIPTORS. version: changes whenever a vector would;
+    vectors of two versions must never be compared. Raises encoders.WeightsUnusable when weights are missing.
     """
 
-    vectors: dict[str, Vector]
-    regions: Vector = field(default_factory=lambda: np.zeros((0, 0), np.float32))
-    boxes: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 4), np.int32))
-    size: tuple[int, int] = (0, 0)
+    names: tuple[str, ...] = DESCRIPTORS
+
+    def __init__(self, encoder: Encoder | None = None, *, weights: Path = WEIGHTS) -> None:
+        if encoder is None:
+            from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder
+
+            encoder = EfficientNetLiteEncoder()
+        self._vectors = (
+            VectorDescriptor(
+                "general", whole, GENERAL_SIDE, encoder, POOLING, Whitening.load(weights / "general.npz")
+            ),
+            VectorDescriptor(
+                "edges", edge_map, EDGES_SIDE, encoder, POOLING, Whitening.load(weights / "edges.npz")
+            ),
+        )
+        self._parts = PartsDescriptor(self._vectors[0], PARTS_COUNT, PARTS_SIDE)
+        parts = [normalise.VERSION, *(d.version for d in self._vectors), self._parts.version]
+        self.version = "d" + hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
+
+    def describe(self, images: Sequence[Pixels | Picture]) -> list[Description]:
+        """uint8 RGB (h, w, 3) images, or Pictures reduced by `decode_picture`, of any sizes.
+
+        Boxes come back in the pixels of the array given, or of the Picture's original. Chunks of 32 or more
+        make the best use of the encoder; memory grows by about 1 MB per image of the chunk.
+        """
+        marks = [normalise.normalise(reduce_picture(image)) for image in images]
+        columns = {d.name: d.describe(marks) for d in self._vectors}
+        parts = self._parts.describe(marks)
+        described = []
+        for row, (mark, part) in enumerate(zip(marks, parts, strict=True)):
+            vectors = {
+                name: np.asarray(vector, np.float32)
+                for name, column in columns.items()
+                if (vector := column[row]) is not None
+            }
+            boxes = mark.to_original(part.boxes)
+            described.append(Description(vectors, part.vectors, boxes, (mark.width, mark.height)))
+        return described
