@@ -1,0 +1,48 @@
+"""One unit vector per mark: a view of the normalised mark, an encoder, a pooling, a whitening."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.retrieval.encoders import Encoder
+from search.retrieval.imaging import Pixels
+from search.retrieval.normalise import Normalised
+from search.retrieval.pooling import POOLINGS
+from search.retrieval.whitening import Whitening
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class VectorDescriptor:
+    """A descriptor with one vector per mark.
+
+    view: the normalised mark -> encoder input uint8 (side, side, 3), or None where the mark has no such view.
+    """
+
+    name: str
+    view: Callable[[Normalised, int], Pixels | None]
+    side: int
+    encoder: Encoder
+    pooling: str
+    whitening: Whitening
+
+    @property
+    def version(self) -> str:
+        """Everything that changes the vector, in words."""
+        return f"{self.name}:{self.encoder.version}:{self.side}:{self.pooling}:{self.whitening.version}"
+
+    def describe(self, marks: Sequence[Normalised]) -> list[Vector | None]:
+        """Unit vectors (d,), None where the mark lacks this view."""
+        views = [self.view(mark, self.side) for mark in marks]
+        present = [view for view in views if view is not None]
+        vectors = iter(self.encode(np.stack(present)) if present else ())
+        return [None if view is None else next(vectors) for view in views]
+
+    def encode(self, images: Pixels) -> Vector:
+        """Encoder inputs (n, s, s, 3) to whitened unit vectors (n, d)."""
+        return self.whitening.apply(POOLINGS[self.pooling](self.encoder.encode(images)))

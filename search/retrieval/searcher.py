@@ -1,0 +1,190 @@
+"""A search in two stages: candidates by the linear score, then Eq 1 on calibrated similarities."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.retrieval.description import Description
+from search.retrieval.descriptors import DESCRIPTORS, SET_OF, VECTOR_DESCRIPTORS
+from search.retrieval.fusion import fuse
+from search.retrieval.parameters import ClusterParameters, Parameters
+from search.retrieval.records import Depth, Filters, Hit, SearchAnswer
+from search.retrieval.similarity import best_boxes, table_similarities
+from search.retrieval.snapshot import Snapshot, SnapshotRefused, SnapshotStore
+
+_NO_FILTERS = Filters()
+Mask = NDArray[np.bool_]
+
+
+class Searcher:
+    """Answers searches on one snapshot. Immutable, so threads may share it."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    def search(
+        self,
+        description: Description,
+        parameters: Parameters,
+        *,
+        filters: Filters = _NO_FILTERS,
+        depth: Depth = "register",
+        candidates: int = 1000,
+        top: int = 240,
+    ) -> SearchAnswer:
+        """The `top` marks most like the described image.
+
+        parameters: those of the query's cluster are used when they were made for this snapshot's clustering,
+        else the default. filters and depth act inside the search: the list is cut short only when fewer
+        marks pass. candidates: marks kept for the exact stage, at least `top`.
+        Raises ValueError for a description without `general`.
+        """
+        if "general" not in description.vectors:
+            raise ValueError("The image has no `general` vector, so it cannot be searched.")
+        clock = _Clock()
+        snapshot = self.snapshot
+        cluster = int(snapshot.clusters.assign(description.vectors["general"])[0])
+        used = self._parameters(parameters, cluster)
+        clusters, allowed = self._scope(filters, depth, cluster, used.extension)
+        clock.lap("filter")
+        rows = self._candidates(description, used, allowed, max(candidates, top))
+        clock.lap("candidates")
+        hits = self._exact(description, used, rows, top)
+        clock.lap("exact")
+        scanned = snapshot.count if allowed is None else int(allowed.sum())
+        return SearchAnswer(cluster, clusters, scanned, hits, clock.done())
+
+    def _parameters(self, parameters: Parameters, cluster: int) -> ClusterParameters:
+        same = parameters.clusters_version == self.snapshot.clusters.version
+        return parameters.for_cluster(cluster if same else None)
+
+    def _scope(
+        self, filters: Filters, depth: Depth, cluster: int, extension: float
+    ) -> tuple[tuple[int, ...], Mask | None]:
+        """The clusters searched and the rows that may be found (None = all)."""
+        allowed = self.snapshot.columns.mask(filters)
+        if depth == "register":
+            return tuple(range(len(self.snapshot.clusters))), allowed
+        near = self.snapshot.clusters.near(cluster, extension)
+        inside = np.isin(self.snapshot.assignment, near)
+        return near, inside if allowed is None else inside & allowed
+
+    def _candidates(
+        self, description: Description, used: ClusterParameters, allowed: Mask | None, count: int
+    ) -> NDArray[np.int64]:
+        """Rows for the exact stage: best linear scores, and marks of which some part matches."""
+        snapshot = self.snapshot
+        _, found = snapshot.index.search(self._linear_query(description, used), count, allowed=allowed)
+        sets = [name for name in SET_OF if used.weights.get(name, 0) > 0]
+        parts = [found.ravel()]
+        for name in sets:
+            parts += self._part_candidates(description, SET_OF[name], allowed, max(50, count // 4))
+        rows = np.unique(np.concatenate(parts))
+        return rows[rows >= 0]
+
+    def _linear_query(self, description: Description, used: ClusterParameters) -> NDArray[np.float32]:
+        """[W_1 q_1 | ... | W_n q_n]; a set counts with its whole, which its maximum is never below."""
+        pieces = []
+        for name in VECTOR_DESCRIPTORS:
+            weight = used.weights.get(name, 0.0)
+            weight += sum(used.weights.get(other, 0.0) for other, whole in SET_OF.items() if whole == name)
+            width = self.snapshot.table.vectors[name].shape[1]
+            vector = description.vectors.get(name)
+            pieces.append(np.zeros(width, np.float32) if vector is None or not width else weight * vector)
+        return np.concatenate(pieces)[None, :].astype(np.float32)
+
+    def _part_candidates(
+        self, description: Description, whole: str, allowed: Mask | None, count: int
+    ) -> list[NDArray[np.int64]]:
+        """Rows by: parts of the query against whole marks, whole and parts against parts of marks."""
+        snapshot = self.snapshot
+        vector = description.vectors[whole]
+        rows = []
+        if len(description.regions):
+            wide = np.zeros((len(description.regions), snapshot.table.vectors_width), np.float32)
+            start = snapshot.table.vector_start(whole)
+            wide[:, start : start + len(vector)] = description.regions
+            rows.append(snapshot.index.search(wide, count, allowed=allowed)[1].ravel())
+        if snapshot.regions is not None:
+            owners = snapshot.table.owners
+            elements = np.concatenate([vector[None], description.regions.reshape(-1, len(vector))])
+            inside = None if allowed is None else allowed[owners]
+            found = snapshot.regions.search(elements, count, allowed=inside)[1].ravel()
+            rows.append(owners[found[found >= 0]])
+        return rows
+
+    def _exact(
+        self, description: Description, used: ClusterParameters, rows: NDArray[np.int64], top: int
+    ) -> list[Hit]:
+        """Eq 1 on the calibrated similarities of `rows`, best first; equal scores in the register's order."""
+        snapshot = self.snapshot
+        table = snapshot.table.take(rows)
+        calibrated = snapshot.calibration.apply(table_similarities([description], table)[0])
+        scores = np.nan_to_num(fuse(calibrated, np.array(used.weight_vector(DESCRIPTORS))), nan=0.0)
+        order = np.argsort(-scores, kind="stable")[:top]
+        return [
+            Hit(
+                number=str(table.numbers[place]),
+                rank=rank,
+                score=float(scores[place]),
+                similarities=_named(calibrated[place]),
+                preselected=bool(scores[place] >= used.threshold),
+                cluster=int(snapshot.assignment[rows[place]]),
+                boxes=best_boxes(description, table.description(int(place))),
+            )
+            for rank, place in enumerate(order, start=1)
+        ]
+
+
+class LiveSearcher:
+    """The searcher of the live snapshot: picks a new one up between two searches, without a restart."""
+
+    def __init__(
+        self,
+        store: SnapshotStore,
+        *,
+        descriptors_version: str,
+        open_with: Callable[..., Snapshot] | None = None,
+    ) -> None:
+        self._store = store
+        self._version = descriptors_version
+        self._open = open_with or store.open
+        self._searcher: Searcher | None = None
+
+    def get(self) -> Searcher:
+        """Raises SnapshotRefused when there is no snapshot, or none this service can use."""
+        live = self._store.current()
+        if live is None:
+            raise SnapshotRefused(
+                "There is no index snapshot yet; build one with `python manage.py snapshot`."
+            )
+        if self._searcher is None or self._searcher.snapshot.id != live:
+            self._searcher = Searcher(self._open(live, descriptors_version=self._version))
+        return self._searcher
+
+
+class _Clock:
+    """Milliseconds per stage."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self._laps[stage] = (now - self._last) * 1000
+        self._last = now
+
+    def done(self) -> dict[str, float]:
+        return {**self._laps, "total": (time.perf_counter() - self._start) * 1000}
+
+
+def _named(similarities: NDArray[np.float32]) -> dict[str, float | None]:
+    return {
+        name: None if np.isnan(value) else float(value)
+        for name, value in zip(DESCRIPTORS, similarities, strict=True)
+    }
