@@ -1,0 +1,56 @@
+"""Rows for tests that need no engine."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.utils import timezone
+
+from search.models import LivePointer, Mark, ParameterSet, Search, SearchResult
+from search.parameter_sets import parameter_set_create, parameter_set_promote
+from search.retrieval.parameters import Parameters
+from search.selectors import live_parameter_set
+
+DESCRIPTORS = ("general", "edges", "objects")
+
+
+def live_set(*, threshold: float = 0.8) -> ParameterSet:
+    """The live parameter set, made on first use."""
+    live = live_parameter_set()
+    if live is None:
+        parameters = Parameters.initial(
+            DESCRIPTORS, threshold=threshold, clusters_version="k1", descriptors_version="d1", calibration_version="c1"
+        )
+        live = parameter_set_create(parameters=parameters, made_by="test", reason="first", parent=None)
+        parameter_set_promote(parameter_set=live, expected=None, actor="test", reason="first")
+    assert LivePointer.objects.count() == 1
+    return live
+
+
+def mark(number: str) -> Mark:
+    made, _ = Mark.objects.get_or_create(
+        number=number, defaults={"name": f"Mark {number}", "image": f"marks/{number}", "image_sha256": number, "nice_classes": [9]}
+    )
+    return made
+
+
+def done_search(
+    owner: Any, *, scores: Sequence[float], threshold: float, cluster: int = 0, similarities: Sequence[dict[str, float]] | None = None
+) -> Search:
+    """A finished search with marks M1, M2, ... by rank; every descriptor has the score unless told."""
+    search = Search.objects.create(
+        owner=owner, image="searches/q", image_name="q.png", status=Search.Status.DONE, finished_at=timezone.now(),
+        parameter_set=live_set(threshold=threshold), snapshot="s1", cluster=cluster, threshold=threshold,
+        count=len(scores), scanned=len(scores),
+    )  # fmt: skip
+    SearchResult.objects.bulk_create(
+        SearchResult(
+            search=search,
+            mark=mark(f"M{rank}"),
+            rank=rank,
+            score=score,
+            similarities=similarities[rank - 1] if similarities else dict.fromkeys(DESCRIPTORS, score),
+            preselected=score >= threshold,
+        )
+        for rank, score in enumerate(scores, start=1)
+    )
+    return search
