@@ -1,11 +1,11 @@
 """Reads that join rooms for the pages: a search with its selection, conclusion and parameters."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
-from django.db.models import Count, Max, Q
+from django.db.models import Max
 
 from feedback.models import Conclusion, Selection
 from feedback.reports import filters_in_words
@@ -62,39 +62,22 @@ def weights_used(search: Search) -> dict[str, float]:
 
 
 def history_lines(searches: Sequence[Search]) -> list[SearchLine]:
-    """Rows of the history in the given order; four queries however many searches there are."""
+    """Rows of the history in the given order; a fixed number of queries however many searches there are."""
     ids = [search.pk for search in searches]
-    preselected = dict(
-        SearchResult.objects.filter(search__in=ids, preselected=True)
-        .order_by()
-        .values_list("search")
-        .annotate(marks=Count("pk"))
-        .values_list("search", "marks")
+    first_choice = set(
+        SearchResult.objects.filter(search__in=ids, preselected=True).order_by().values_list("search_id", "mark_id")
     )
+    preselected = Counter(search_id for search_id, _ in first_choice)
     last_words = Selection.objects.filter(search__in=ids).order_by().values("search", "mark").annotate(last=Max("id"))
-    added: dict[UUID, int] = {}
-    removed: dict[UUID, int] = {}
-    first_choice = {
-        (row[0], row[1])
-        for row in SearchResult.objects.filter(search__in=ids, preselected=True).values_list("search_id", "mark_id")
-    }
-    for search_id, mark_id, chosen in Selection.objects.filter(pk__in=[row["last"] for row in last_words]).values_list(
-        "search_id", "mark_id", "selected"
-    ):
-        if chosen and (search_id, mark_id) not in first_choice:
-            added[search_id] = added.get(search_id, 0) + 1
-        if not chosen and (search_id, mark_id) in first_choice:
-            removed[search_id] = removed.get(search_id, 0) + 1
-    concluded: dict[UUID, Conclusion] = {}
-    reported: set[UUID] = set()
-    rows = Conclusion.objects.filter(search__in=ids).annotate(reports=Count("report", filter=Q(report__isnull=False)))
-    for conclusion in rows.order_by("id"):
-        concluded[conclusion.search_id] = conclusion
-        if conclusion.reports:
-            reported.add(conclusion.search_id)
+    words = Selection.objects.filter(pk__in=last_words.values("last")).values_list("search_id", "mark_id", "selected")
+    added = Counter(row[0] for row in words if row[2] and row[:2] not in first_choice)
+    removed = Counter(row[0] for row in words if not row[2] and row[:2] in first_choice)
+    conclusions = list(Conclusion.objects.filter(search__in=ids).order_by("id"))
+    concluded = {conclusion.search_id: conclusion for conclusion in conclusions}
+    reported = {conclusion.search_id for conclusion in conclusions if conclusion.kind == Conclusion.Kind.REPORT}
     lines = []
     for search in searches:
-        before, plus, minus = (table.get(search.pk, 0) for table in (preselected, added, removed))
+        before, plus, minus = (table[search.pk] for table in (preselected, added, removed))
         lines.append(
             SearchLine(
                 search=search,

@@ -1,0 +1,46 @@
+"""Small filters for the templates: words for what the database stores as names and shares."""
+
+from typing import Any
+
+from django import template
+
+register = template.Library()
+
+# What an examiner reads instead of the engine's names.
+DESCRIPTOR_WORDS = {
+    "general": "Whole mark",
+    "edges": "Outline",
+    "objects": "Parts",
+    "texture": "Texture",
+    "semantic": "Meaning",
+}
+
+
+@register.filter
+def descriptor(name: str) -> str:
+    return DESCRIPTOR_WORDS.get(name, str(name).replace("_", " ").capitalize())
+
+
+@register.filter
+def percent(share: Any, digits: int = 0) -> str:
+    """0.876 -> "88 %"; what is missing is a dash."""
+    if share is None or share == "":
+        return "–"
+    try:
+        return f"{100 * float(share):.{int(digits)}f} %"
+    except (TypeError, ValueError):
+        return "–"
+
+
+@register.filter
+def milliseconds(value: Any) -> str:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return "–"
+    return f"{number / 1000:.1f} s" if number >= 1000 else f"{number:.0f} ms"
+
+
+@register.simple_tag
+def descriptor_words() -> dict[str, str]:
+    return DESCRIPTOR_WORDS
