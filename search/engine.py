@@ -17,7 +17,7 @@ from search.retrieval.imaging import Picture, decode_picture
 from search.retrieval.parameters import Parameters
 from search.retrieval.records import Depth, Filters, SearchAnswer
 from search.retrieval.searcher import LiveSearcher, Searcher
-from search.retrieval.snapshot import SnapshotRefused, SnapshotStore
+from search.retrieval.snapshot import Snapshot, SnapshotRefused, SnapshotStore
 from search.retrieval.vector_store import VectorStore
 
 log = logging.getLogger(__name__)
@@ -66,8 +66,8 @@ class Engine:
 
     def search(
         self, data: bytes, parameters: Parameters, *, filters: Filters, depth: Depth, candidates: int, top: int
-    ) -> tuple[SearchAnswer, str]:
-        """Decode, describe, search. Returns the answer (its timings hold every stage, ms) and the snapshot's id."""
+    ) -> tuple[SearchAnswer, Snapshot]:
+        """Decode, describe, search. Returns the answer (its timings hold every stage, ms) and the snapshot that served it."""
         start = time.perf_counter()
         picture = decode_picture(data)
         decoded = time.perf_counter()
@@ -76,7 +76,7 @@ class Engine:
         searcher = self.searcher()
         answer = searcher.search(description, parameters, filters=filters, depth=depth, candidates=candidates, top=top)
         stages = {"decode": (decoded - start) * 1000, "describe": (described - decoded) * 1000}
-        return replace(answer, timings={**stages, **answer.timings}), searcher.snapshot.id
+        return replace(answer, timings={**stages, **answer.timings}), searcher.snapshot
 
     def status(self) -> dict[str, Any]:
         """What this worker serves, for the heartbeat. Cheap: reads what is loaded."""

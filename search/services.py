@@ -1,6 +1,7 @@
 """Writes for searches: create, claim, run, recover. Parameter sets have their own file."""
 
 import errno
+import hashlib
 import logging
 import time
 import uuid
@@ -54,6 +55,7 @@ def search_create(*, owner: Any, data: bytes, image_name: str, filters: Filters,
         id=search_id,
         owner=owner,
         image=name,
+        image_sha256=hashlib.sha256(data).hexdigest(),
         image_name=image_name[:200],
         width=picture.width,
         height=picture.height,
@@ -130,8 +132,9 @@ def _carry_out(search: Search) -> None:
     search.status = Search.Status.DONE
     search.finished_at = timezone.now()
     search.parameter_set = live
-    search.snapshot = snapshot
+    search.snapshot = snapshot.id
     search.cluster = answer.cluster
+    search.clusters_version = snapshot.clusters.version
     search.threshold = live.unpack().for_cluster(answer.cluster).threshold
     search.scanned = answer.scanned
     search.count = len(rows)

@@ -166,7 +166,7 @@ TM_RESULTS = env.number("TM_RESULTS", 240, low=10, high=5_000)
 TM_PAGE_SIZE = env.number("TM_PAGE_SIZE", 24, low=4, high=200)
 TM_HELD_OUT = env.folder("TM_HELD_OUT", BASE_DIR / "search" / "demo")  # queries/ and pool/ in METU layout
 TM_TUNING_MIN_SEARCHES = env.number("TM_TUNING_MIN_SEARCHES", 30, low=1, high=1_000_000)
-TM_TUNING_MIN_EXAMINERS = env.number("TM_TUNING_MIN_EXAMINERS", 1, low=1, high=10_000)
+TM_TUNING_MIN_EXAMINERS = env.number("TM_TUNING_MIN_EXAMINERS", 3, low=1, high=10_000)
 
 # -- The rest -----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"

@@ -59,13 +59,14 @@ class ClusterDecision(models.Model):
     """What one run saw and decided for one cluster (science.md 1.7, 1.8)."""
 
     run = models.ForeignKey(TuningRun, on_delete=models.CASCADE, related_name="decisions")
-    cluster = models.IntegerField()
+    cluster = models.IntegerField(null=True, help_text="null: the register's default parameters")
     searches = models.PositiveIntegerField()
     examiners = models.PositiveIntegerField()
     pc = models.FloatField(null=True)
     dc = models.FloatField(null=True)
     ac = models.FloatField(null=True)
     action = models.CharField(max_length=16)
+    state = models.CharField(max_length=10, default="none", help_text="no_data, none, rejected or accepted")
     step = models.FloatField(default=0.0)
     path = models.JSONField(default=list)
     reason = models.TextField()
@@ -78,4 +79,8 @@ class ClusterDecision(models.Model):
         constraints = [models.UniqueConstraint(fields=["run", "cluster"], name="one_decision_per_cluster")]
 
     def __str__(self) -> str:
-        return f"run {self.run_id} cluster {self.cluster}: {self.action}"
+        return f"run {self.run_id} {self.scope}: {self.action}"
+
+    @property
+    def scope(self) -> str:
+        return "whole register" if self.cluster is None else f"cluster {self.cluster}"

@@ -64,4 +64,4 @@ class Command(BaseCommand):
             }
             for hit in answer.hits
         ]
-        return {"parameter_set": str(live), "snapshot": snapshot, "timings": answer.timings, "results": results}
+        return {"parameter_set": str(live), "snapshot": snapshot.id, "timings": answer.timings, "results": results}

@@ -1,0 +1,63 @@
+"""The week's evidence: concluded searches as the pure policy reads them."""
+
+from datetime import datetime
+
+import numpy as np
+from django.db.models import Max, Q
+
+from feedback.models import Impression
+from feedback.selectors import conclusions_between
+from search.retrieval.parameters import Parameters
+from tuning.feedback_objective import LoggedSearch
+from tuning.models import ClusterDecision, TuningRun
+
+_SELECTED = (Impression.Outcome.ADDED, Impression.Outcome.KEPT)
+
+
+def evidence_starts() -> dict[int | None, datetime]:
+    """Until when each cluster's evidence has been used. A decision for want of evidence uses nothing up."""
+    counted = ClusterDecision.objects.exclude(action="no_data").exclude(run__kind=TuningRun.Kind.DRY_RUN)
+    counted = counted.filter(run__finished_at__isnull=False).exclude(run__state=TuningRun.State.FAILED)
+    return dict(counted.order_by().values("cluster").annotate(until=Max("run__evidence_until")).values_list("cluster", "until"))
+
+
+def logged_searches(live: Parameters, until: datetime, *, names: tuple[str, ...]) -> list[LoggedSearch]:
+    """Concluded searches that no decision has used yet and that fit the live descriptors and clusters.
+
+    Similarities under another calibration or other descriptors do not compare, so such searches are left out.
+    """
+    starts = evidence_starts()
+    fitting = Q(
+        search__parameter_set__parameters__descriptors_version=live.descriptors_version,
+        search__parameter_set__parameters__calibration_version=live.calibration_version,
+        search__clusters_version=live.clusters_version,
+    )
+    found = []
+    for conclusion in conclusions_between(None, until).filter(fitting).iterator(chunk_size=200):
+        cluster = conclusion.search.cluster
+        used = [starts[key] for key in ({cluster} if cluster in live.clusters else {cluster, None}) if key in starts]
+        # Where the register's own parameters serve a cluster, a change of those starts its evidence anew.
+        if used and conclusion.at <= max(used):
+            continue
+        rows = list(
+            conclusion.impressions.order_by("rank").values_list("similarities", "score", "preselected", "outcome", "seen")
+        )
+        if not rows:
+            continue
+        found.append(
+            LoggedSearch(
+                key=conclusion.search.image_sha256 or str(conclusion.search_id),
+                examiner=conclusion.by_id,
+                cluster=cluster,
+                similarities=np.array([[_number(row[0].get(name)) for name in names] for row in rows], dtype=np.float32),
+                scores=np.array([row[1] for row in rows], dtype=np.float64),
+                preselected=np.array([row[2] for row in rows], dtype=bool),
+                selected=np.array([row[3] in _SELECTED for row in rows], dtype=bool),
+                seen=np.array([row[4] for row in rows], dtype=bool),
+            )
+        )
+    return found
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else value

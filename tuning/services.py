@@ -1,0 +1,275 @@
+"""Writes of tuning: request a run, carry it out, let its proposal go live, roll back, recover.
+
+A run can die at any instant: the live pointer moves in the same transaction that closes the run, so either
+both happened or neither. A run belongs to a row and is claimed by a conditional UPDATE: twice is once.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import redis
+from django.conf import settings
+from django.db import close_old_connections, transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from kombu.exceptions import OperationalError as BrokerError
+
+from search.engine import engine
+from search.errors import Conflict, Refused, Unavailable
+from search.models import ParameterSet
+from search.parameter_sets import parameter_set_create, parameter_set_promote, parameter_set_roll_back
+from search.retrieval.parameters import Parameters
+from search.retrieval.snapshot import Snapshot
+from search.selectors import live_parameter_set
+from tuning.decision_table import TableConfig
+from tuning.evidence import logged_searches
+from tuning.gate import Verdict, paired_bootstrap
+from tuning.held_out import held_out_load
+from tuning.models import ClusterDecision, TuningRun
+from tuning.objective import HeldOut, evaluate_each
+from tuning.policy import PolicyConfig, evidence_of, plan_week
+from tuning.proposal import Proposal, WeekPlan
+
+log = logging.getLogger(__name__)
+State = TuningRun.State
+Kind = TuningRun.Kind
+
+MAX_ATTEMPTS = 3
+_HEARTBEAT_SECONDS = 5
+_SILENCE = timedelta(seconds=30)
+_RESEND_AFTER = timedelta(seconds=60)
+
+
+def policy_config() -> PolicyConfig:
+    table = TableConfig(min_searches=settings.TM_TUNING_MIN_SEARCHES, min_examiners=settings.TM_TUNING_MIN_EXAMINERS)
+    return PolicyConfig(table=table)
+
+
+def run_request(*, kind: str, requested_by: str, only_cluster: int | None = None) -> TuningRun:
+    """Queue a run by hand. With the broker away it waits and `recover` sends it."""
+    run = TuningRun.objects.create(kind=kind, requested_by=requested_by, only_cluster=only_cluster)
+    transaction.on_commit(lambda: _send(run))
+    return run
+
+
+def weekly(*, now: datetime | None = None) -> str:
+    """The scheduled run of this ISO week; called again in the same week it does nothing more."""
+    year, week, _ = (now or timezone.now()).isocalendar()
+    run, _ = TuningRun.objects.get_or_create(
+        period=f"{year}-W{week:02}", defaults={"kind": Kind.SCHEDULED, "requested_by": "schedule"}
+    )
+    return run_carry_out(run_id=run.pk)
+
+
+def run_carry_out(*, run_id: int) -> str:
+    """Claim a queued run and see it through. Returns its state."""
+    now = timezone.now()
+    claimed = TuningRun.objects.filter(pk=run_id, state=State.QUEUED).update(
+        state=State.RUNNING, heartbeat_at=now, attempts=F("attempts") + 1
+    )
+    run = TuningRun.objects.get(pk=run_id)
+    if not claimed:
+        return run.state
+    try:
+        with _heart(run):
+            _carry_out(run)
+    except (Refused, ValueError) as refusal:
+        _close(run, State.FAILED, str(refusal))
+    except Exception:
+        log.exception("tuning run %s failed", run_id)
+        _close(run, State.FAILED, "The run failed inside the service; the log says where. The live parameters are untouched.")
+    return run.state
+
+
+def _carry_out(run: TuningRun) -> None:
+    base = live_parameter_set()
+    if base is None:
+        raise Unavailable("No parameter set is live yet: ingest marks first.")
+    snapshot = engine.searcher().snapshot
+    live = _rebased(base.unpack(), snapshot)
+    until = timezone.now()
+    ClusterDecision.objects.filter(run=run).delete()  # of a predecessor that was killed
+    config = policy_config()
+    searches = logged_searches(live, until, names=live.names)
+
+    def progress(done: int, total: int, what: str) -> None:
+        share = done / total if total else 1.0
+        TuningRun.objects.filter(pk=run.pk).update(progress=share, reason=f"Now: {what}.", heartbeat_at=timezone.now())
+
+    fit, validate = held_out_load(snapshot, progress=progress)
+    plan = plan_week(
+        live, searches, fit, validate, config=config, only_cluster=run.only_cluster, seed=run.pk, progress=progress
+    )
+    run.base = base
+    run.evidence_until = until
+    run.searches = len(searches)
+    run.candidates = plan.candidates
+    run.candidates_per_second = round(plan.candidates_per_second, 1)
+    run.metrics = _metrics(plan.parameters, validate)
+    if searches:
+        overall = evidence_of(searches, config)
+        run.metrics |= {"pc": overall.pc, "accuracy": overall.accuracy}
+    shown = plan.verdict or next((p.verdict for p in plan.proposals if p.verdict), None)
+    run.gate = _gate_json(shown) if shown else {}
+    _conclude(run, plan)
+
+
+def _conclude(run: TuningRun, plan: WeekPlan) -> None:
+    """Decisions, parameter set, live pointer and run: one transaction."""
+    looked_for = any(p.state == "rejected" for p in plan.proposals) or plan.verdict is not None
+    with transaction.atomic():
+        ClusterDecision.objects.bulk_create(_decision(run, proposal) for proposal in plan.proposals)
+        if not plan.changed:
+            _close(run, State.REJECTED if looked_for else State.NO_CHANGE, plan.reason)
+            return
+        if run.kind == Kind.DRY_RUN:
+            _close(run, State.VALIDATED, f"Would go live: {plan.reason}")
+            return
+        evidence = {"run": run.pk, "searches": run.searches, "gate": {k: v for k, v in run.gate.items() if k != "deltas"}}
+        try:
+            with transaction.atomic():
+                made = parameter_set_create(
+                    parameters=plan.parameters, made_by="tuning", reason=plan.reason, parent=run.base, evidence=evidence
+                )
+                parameter_set_promote(parameter_set=made, expected=run.base, actor=f"tuning run {run.pk}", reason=plan.reason)
+        except Conflict as conflict:
+            _close(run, State.REJECTED, f"{conflict} (while this run was at work)")
+            return
+        TuningRun.objects.filter(proposed=run.base, state=State.LIVE).update(state=State.RETIRED)
+        run.proposed = made
+        _close(run, State.LIVE, plan.reason)
+
+
+def roll_back(*, target: ParameterSet, actor: str, reason: str) -> None:
+    """Serve an older set again; the run whose set is left is marked, and so is the one that returns."""
+    with transaction.atomic():
+        left = live_parameter_set()
+        parameter_set_roll_back(target=target, actor=actor, reason=reason)
+        TuningRun.objects.filter(proposed=left, state=State.LIVE).update(state=State.ROLLED_BACK)
+        TuningRun.objects.filter(proposed=target).update(state=State.LIVE)
+
+
+def recover() -> dict[str, int]:
+    """Runs whose worker or message is gone: tried again, a third time at most. Safe to repeat."""
+    now = timezone.now()
+    silent = TuningRun.objects.filter(state=State.RUNNING).filter(Q(heartbeat_at__lt=now - _SILENCE) | Q(heartbeat_at=None))
+    given_up = silent.filter(attempts__gte=MAX_ATTEMPTS).update(
+        state=State.FAILED, finished_at=now, reason="The tuning worker stopped three times in this run. The live parameters are untouched."
+    )
+    requeued = silent.filter(attempts__lt=MAX_ATTEMPTS).update(state=State.QUEUED, heartbeat_at=None)
+    waiting = TuningRun.objects.filter(state=State.QUEUED).filter(Q(heartbeat_at=None) | Q(heartbeat_at__lt=now - _RESEND_AFTER))
+    sent = 0
+    for run in waiting.filter(Q(attempts__gt=0) | Q(created_at__lt=now - timedelta(seconds=10))):
+        # heartbeat_at of a queued run is when it was last sent.
+        if TuningRun.objects.filter(pk=run.pk, state=State.QUEUED, heartbeat_at=run.heartbeat_at).update(heartbeat_at=now):
+            sent += _send(run)
+    return {"requeued": requeued, "given_up": given_up, "sent": sent}
+
+
+def _send(run: TuningRun) -> bool:
+    from tuning.tasks import run as task
+
+    try:
+        task.apply_async((run.pk,), retry=False)
+    except (BrokerError, redis.RedisError, OSError) as error:
+        log.warning("tuning run %s waits, the broker does not answer: %s", run.pk, error)
+        return False
+    return True
+
+
+def _close(run: TuningRun, state: str, reason: str) -> None:
+    run.state, run.reason, run.progress, run.finished_at = state, reason, 1.0, timezone.now()
+    run.save()
+
+
+@contextmanager
+def _heart(run: TuningRun) -> Iterator[None]:
+    """Beat while this process lives, whatever it computes, so that `recover` can tell slow from dead."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        while not stop.wait(_HEARTBEAT_SECONDS):
+            TuningRun.objects.filter(pk=run.pk, state=State.RUNNING).update(heartbeat_at=timezone.now())
+        close_old_connections()
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _rebased(live: Parameters, snapshot: Snapshot) -> Parameters:
+    """After a reclustering the old clusters' parameters mean nothing; the default goes on."""
+    if live.clusters_version == snapshot.clusters.version:
+        return live
+    return replace(live, clusters={}, clusters_version=snapshot.clusters.version)
+
+
+def _metrics(parameters: Parameters, validate: HeldOut) -> dict[str, Any]:
+    """Held-out figures with 95 % intervals over groups, each query under its own cluster's parameters."""
+    own = [parameters.for_cluster(query.cluster) for query in validate.queries]
+    weights = np.array([p.weight_vector(validate.descriptors) for p in own])
+    scores = evaluate_each(validate, weights, np.array([p.threshold for p in own]))
+    groups = [query.group for query in validate.queries]
+    figures = {}
+    for name, values in (("map100", scores.ap100[0]), ("recall", scores.recall[0]), ("precision", scores.precision[0])):
+        spread = paired_bootstrap(np.zeros_like(values), values, groups)
+        figures[name] = {"value": spread.difference, "low": spread.low, "high": spread.high}
+    return figures
+
+
+def _gate_json(verdict: Verdict) -> dict[str, Any]:
+    data = verdict.to_json()
+    figures = data.pop("figures")
+    return data | {"metrics": [{"name": name, **figure} for name, figure in figures.items()]}
+
+
+def _decision(run: TuningRun, proposal: Proposal) -> ClusterDecision:
+    evidence, action = proposal.evidence, proposal.action
+    data = proposal.to_json()
+    detail = {key: data[key] for key in ("trials", "best", "replayed", "candidates")}
+    detail["gate"] = _gate_json(proposal.verdict) if proposal.verdict else None
+    counted = evidence.searches > 0
+    return ClusterDecision(
+        run=run,
+        cluster=proposal.cluster,
+        searches=evidence.searches,
+        examiners=evidence.examiners,
+        pc=evidence.pc if counted else None,
+        dc=evidence.dc if counted else None,
+        ac=evidence.ac if counted else None,
+        action=action.kind.value,
+        state=proposal.state,
+        step=action.radius,
+        path=[str(test) for test in action.path],
+        reason=proposal.reason,
+        before=proposal.before.to_json(),
+        after=proposal.after.to_json(),
+        detail=detail,
+    )
+
+
+def run_json(run: TuningRun) -> dict[str, Any]:
+    """A finished run as plain data, for `tune --json`."""
+    decisions = [
+        {
+            "cluster": d.cluster, "state": d.state, "action": d.action, "step": d.step, "searches": d.searches,
+            "examiners": d.examiners, "pc": d.pc, "dc": d.dc, "ac": d.ac, "reason": d.reason, "before": d.before, "after": d.after,
+        }
+        for d in run.decisions.all()
+    ]  # fmt: skip
+    return {
+        "run": run.pk, "kind": run.kind, "state": run.state, "reason": run.reason, "searches": run.searches,
+        "base": str(run.base) if run.base else None, "proposed": str(run.proposed) if run.proposed else None,
+        "metrics": run.metrics, "gate": {key: value for key, value in run.gate.items() if key != "deltas"},
+        "candidates": run.candidates, "candidates_per_second": run.candidates_per_second, "decisions": decisions,
+    }  # fmt: skip
