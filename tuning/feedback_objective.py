@@ -60,7 +60,8 @@ class FeedbackConfig:
 class LoggedSearch:
     """The impressions of one concluded search, one entry per result in the order shown.
 
-    similarities: (m, n) calibrated, NaN where missing. preselected: as served. selected: the final
+    similarities: (m, n) calibrated, NaN where missing. scores: (m,) fused score 0..1 as served.
+    preselected: as served. selected: the final
     selection U. seen: reached by the examiner. propensity: (m,) chance that a row at this rank is looked
     at, None = 1. blind: the search was shown without pre-selection, so nothing in it is inertia.
     key: what the search was for (the query image's hash, say); searches with one key stay together when
@@ -71,6 +72,7 @@ class LoggedSearch:
     examiner: Hashable
     cluster: int | None
     similarities: NDArray[np.float32]
+    scores: NDArray[np.float64]
     preselected: NDArray[np.bool_]
     selected: NDArray[np.bool_]
     seen: NDArray[np.bool_]
@@ -80,8 +82,8 @@ class LoggedSearch:
     def __post_init__(self) -> None:
         m = len(self.similarities)
         flags = (self.preselected, self.selected, self.seen)
-        if self.similarities.ndim != 2 or any(f.shape != (m,) for f in flags):
-            raise ValueError("A logged search needs one pre-selection, selection and seen flag per result.")
+        if self.similarities.ndim != 2 or any(f.shape != (m,) for f in (self.scores, *flags)):
+            raise ValueError("A logged search needs a score, pre-selection, selection and seen flag per result.")
         if self.propensity is not None and self.propensity.shape != (m,):
             raise ValueError("A logged search needs one propensity per result.")
 
@@ -89,14 +91,14 @@ class LoggedSearch:
         """(m,) the list L: seen, or changed and therefore seen."""
         return np.asarray(self.seen | (self.preselected != self.selected), dtype=bool)
 
-    def metrics(self, scores_shown: ArrayLike) -> ChangeMetrics:
-        """PC, DC, AC as it happened; scores_shown: (m,) fused scores 0..1 as served."""
+    def metrics(self) -> ChangeMetrics:
+        """PC, DC, AC as it happened."""
         return search_metrics(
             rank=np.arange(len(self.seen)),
             seen=self.seen,
             preselected=self.preselected,
             selected=self.selected,
-            similarity=np.nan_to_num(np.asarray(scores_shown, dtype=np.float64)),
+            similarity=np.nan_to_num(self.scores),
         )
 
     def row_weights(self, config: FeedbackConfig) -> Floats:

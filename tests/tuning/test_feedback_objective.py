@@ -26,6 +26,7 @@ def logged(sims, before, after, seen=None, examiner="a", key=0, **more):
         examiner=examiner,
         cluster=None,
         similarities=sims,
+        scores=np.nan_to_num(sims[:, 0]).astype(np.float64),
         preselected=np.array(before, dtype=bool),
         selected=np.array(after, dtype=bool),
         seen=np.ones(n, dtype=bool) if seen is None else np.array(seen, dtype=bool),
@@ -138,8 +139,8 @@ def test_replay_leaves_unseen_rows_out():
 
 
 def test_replay_with_the_served_parameters_is_what_happened():
-    s = np.array([0.9, 0.8, 0.3, 0.2])
-    served, again = SEARCH.metrics(s), replay([SEARCH], [1.0, 0.0], 0.5)[0]
+    # `logged` records the first column as the score that was served.
+    served, again = SEARCH.metrics(), replay([SEARCH], [1.0, 0.0], 0.5)[0]
     assert (served.pc, served.dc, served.evaluated) == (again.pc, again.dc, again.evaluated)
     assert served.ac == pytest.approx(again.ac, abs=1e-6)
 

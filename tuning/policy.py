@@ -1,0 +1,393 @@
+"""The week's policy: from logged searches to proposals per cluster. Pure, and deterministic for a seed.
+
+    evidence (PC, DC, AC) -> decision table -> Optuna within the allowed radius and threshold range
+    -> shrink toward the register's parameters -> gate -> accepted or rejected, with the reason in words
+
+The services of the portal and the simulator call the same functions, so what is simulated is what is done.
+Evidence is divided: most logged searches guide the search for parameters, the others are shown only to
+the gate. Held-out queries come in two splits, fit for the search and validate for the gate; a test split has
+no way in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from feedback.change_metrics import ChangeEvidence, aggregate
+from search.retrieval.parameters import ClusterParameters, Parameters
+from tuning.comparisons import Floats, Region, project
+from tuning.decision_table import Action, ActionKind, TableConfig, decide
+from tuning.feedback_objective import FeedbackConfig, LoggedSearch, replay, search_losses, search_weights
+from tuning.gate import GateConfig, Verdict, judge
+from tuning.objective import HeldOut, HeldOutScores, evaluate_each
+from tuning.optimiser import Found, Objective, SearchConfig, find
+from tuning.proposal import Proposal, State, WeekPlan
+
+__all__ = ["PolicyConfig", "Progress", "apply", "evidence_of", "plan_week", "propose"]
+
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, what is being done)."""
+
+
+@dataclass(frozen=True)
+class PolicyConfig:
+    """Everything the policy may be told; the defaults are what a register starts with."""
+
+    table: TableConfig = field(default_factory=TableConfig)
+    feedback: FeedbackConfig = field(default_factory=FeedbackConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
+    threshold_range: tuple[float, float] = (0.5, 0.98)  # science.md 1.8
+    threshold_step: float = 0.10  # eta of science.md 1.8: largest change of tau in one week
+    shrinkage: float = 30.0  # w0 of design.md 3, in searches
+    gate_share: float = 1 / 3  # of the logged searches, kept aside for the gate
+    evidence_cap: float = 0.5  # largest share of one examiner in PC, DC, AC
+    gate_groups: int = 5  # a cluster with fewer held-out groups is judged on the whole register
+    pool_rest: bool = True  # tune the register's parameters from clusters with too little evidence
+
+
+def evidence_of(searches: Sequence[LoggedSearch], config: PolicyConfig | None = None) -> ChangeEvidence:
+    """PC, DC, AC of these concluded searches as they were served."""
+    c = config or PolicyConfig()
+    return aggregate(
+        [s.metrics() for s in searches], [s.examiner for s in searches], examiner_cap=c.evidence_cap
+    )
+
+
+def plan_week(
+    parameters: Parameters,
+    searches: Sequence[LoggedSearch],
+    fit: HeldOut,
+    validate: HeldOut,
+    *,
+    config: PolicyConfig | None = None,
+    only_cluster: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> WeekPlan:
+    """Decide for every cluster that was searched, and put the accepted proposals together.
+
+    parameters: live. searches: the concluded searches since the last run. fit, validate: held-out queries
+    of disjoint groups, with the descriptors of the parameters. The returned plan's parameters differ from
+    the live ones only where a cluster's proposal passed the gate and all of them passed it together.
+    Raises ValueError when descriptors differ or a held-out split is empty.
+    """
+    c = config or PolicyConfig()
+    if set(fit.descriptors) != set(parameters.names) or fit.descriptors != validate.descriptors:
+        raise ValueError(
+            "The held-out similarities were made with other descriptors than the live parameters."
+        )
+    if not fit.queries or not validate.queries:
+        raise ValueError("Tuning needs held-out queries to fit and to validate on; there are none.")
+    by_cluster: dict[int | None, list[LoggedSearch]] = {}
+    for search in searches:
+        by_cluster.setdefault(search.cluster, []).append(search)
+    numbers = sorted(n for n in by_cluster if n is not None)
+    targets: list[int | None] = [n for n in numbers if only_cluster in (None, n)]
+    if only_cluster is not None and not targets:
+        by_cluster[only_cluster] = []
+        targets = [only_cluster]
+
+    total = len(targets) + 1
+    proposals = []
+    for done, target in enumerate(targets):
+        if progress:
+            progress(done, total, f"cluster {target}")
+        proposals.append(propose(parameters, target, by_cluster[target], fit, validate, config=c, seed=seed))
+    if c.pool_rest and only_cluster is None:
+        poor = {p.cluster for p in proposals if p.action.kind is ActionKind.NO_DATA} | {None}
+        rest = [
+            s for n, found in by_cluster.items() if n in poor and n not in parameters.clusters for s in found
+        ]
+        if rest:
+            if progress:
+                progress(total - 1, total, "the rest of the register")
+            proposals.append(propose(parameters, None, rest, fit, validate, config=c, seed=seed))
+    plan = _together(parameters, proposals, validate, c)
+    if progress:
+        progress(total, total, "done")
+    return plan
+
+
+def propose(
+    parameters: Parameters,
+    cluster: int | None,
+    searches: Sequence[LoggedSearch],
+    fit: HeldOut,
+    validate: HeldOut,
+    *,
+    config: PolicyConfig | None = None,
+    seed: int = 0,
+) -> Proposal:
+    """One cluster's proposal from its own searches; cluster None is the register's default parameters."""
+    c = config or PolicyConfig()
+    live = parameters.for_cluster(cluster)
+    evidence = evidence_of(searches, c)
+    action = decide(
+        pc=evidence.pc,
+        dc=evidence.dc,
+        ac=evidence.ac,
+        searches=evidence.searches,
+        examiners=evidence.examiners,
+        config=c.table,
+    )
+    stay = Proposal(cluster, evidence, action, before=live, after=live, state="none", reason=action.reason)
+    if action.kind is ActionKind.NO_DATA:
+        return replace(stay, state="no_data")
+    if action.kind is ActionKind.NONE:
+        return stay
+
+    names = fit.descriptors
+    w0 = np.array(live.weight_vector(names))
+    w0 = w0 / w0.sum()
+    region = Region(w0, action.radius)
+    tau_range = _threshold_range(live.threshold, action, evidence, c)
+    learn, aside = _divide(searches, c.gate_share, seed)
+    objective = Objective(
+        feedback=learn,
+        feedback_config=c.feedback,
+        held_out=fit,
+        query_weights=_query_weights(fit, parameters, cluster, c.shrinkage),
+        region=region,
+        thresholds=tau_range,
+        live=(w0, live.threshold),
+        config=c.search,
+    )
+    # The paper's own step is tried first: tau - eta * DC * sgn (science.md 1.8).
+    paper = float(np.clip(live.threshold - c.threshold_step * evidence.dc * _sign(evidence), *tau_range))
+    found = find(objective, start=(w0, paper), seed=_seed(seed, cluster))
+    best = _parameters(found.weights, found.threshold, live, names)
+    after = best
+    if cluster is not None:
+        share = evidence.searches / (c.shrinkage + evidence.searches)
+        after = _shrink(
+            found, live, parameters.default, share=share, region=region, tau_range=tau_range, names=names
+        )
+    done = replace(
+        stay,
+        trials=found.trials,
+        candidates=found.candidates,
+        seconds=found.seconds,
+        best=best,
+    )
+    if found.value <= c.search.smallest_gain or not _moves(live, after):
+        reason = (
+            f"{action.reason} None of {found.candidates:,} candidates was better than the live parameters."
+        )
+        return replace(done, reason=reason)
+    verdict = _gate(parameters, cluster, live=live, after=after, validate=validate, aside=aside, c=c)
+    for lowered in _safer_cuts(after, tau_range, c) if not verdict.passed else ():
+        if not _moves(live, lowered):
+            break
+        again = _gate(parameters, cluster, live=live, after=lowered, validate=validate, aside=aside, c=c)
+        if again.passed:
+            after, verdict = lowered, replace(again, reason=f"With a lower, safer threshold: {again.reason}")
+            break
+    state: State = "accepted" if verdict.passed else "rejected"
+    before_replay, after_replay = (
+        aggregate(
+            replay(searches, p.weight_vector(names), p.threshold),
+            [s.examiner for s in searches],
+            examiner_cap=c.evidence_cap,
+        )
+        for p in (live, after)
+    )
+    return replace(
+        done,
+        after=after,
+        state=state,
+        verdict=verdict,
+        replayed=(before_replay, after_replay),
+        reason=f"{action.reason} {_change(live, after, found.candidates)} {verdict.reason}",
+    )
+
+
+def apply(parameters: Parameters, proposals: Sequence[Proposal]) -> Parameters:
+    """Parameters with the accepted proposals in place; everything else as it was."""
+    accepted = [p for p in proposals if p.state == "accepted"]
+    default = next((p.after for p in accepted if p.cluster is None), parameters.default)
+    own = {p.cluster: p.after for p in accepted if p.cluster is not None}
+    return replace(parameters, default=default, clusters={**parameters.clusters, **own})
+
+
+def _together(
+    parameters: Parameters, proposals: list[Proposal], validate: HeldOut, c: PolicyConfig
+) -> WeekPlan:
+    """All accepted proposals at once must pass the gate too, each query under its own parameters."""
+    candidates = sum(p.candidates for p in proposals)
+    seconds = sum(p.seconds for p in proposals)
+    accepted = [p for p in proposals if p.state == "accepted"]
+    if not accepted:
+        rejected = sum(p.state == "rejected" for p in proposals)
+        reason = "No cluster called for a change that was better."
+        if not proposals:
+            reason = "There were no concluded searches."
+        elif rejected:
+            reason = f"{rejected} of {len(proposals)} proposals were looked for and rejected by the gate."
+        elif all(p.state == "no_data" for p in proposals):
+            reason = "No cluster has enough evidence yet."
+        return WeekPlan(parameters, tuple(proposals), None, False, reason, candidates, seconds)
+    proposed = apply(parameters, accepted)
+    verdict = judge(validate, _routed(validate, parameters), _routed(validate, proposed), config=c.gate)
+    changed = ", ".join("the register" if p.cluster is None else f"cluster {p.cluster}" for p in accepted)
+    if not verdict.passed:
+        reason = f"The changes of {changed} passed one by one, but not together. {verdict.reason}"
+        return WeekPlan(parameters, tuple(proposals), verdict, False, reason, candidates, seconds)
+    reason = f"New parameters for {changed}. {verdict.reason}"
+    return WeekPlan(proposed, tuple(proposals), verdict, True, reason, candidates, seconds)
+
+
+def _safer_cuts(
+    after: ClusterParameters, tau_range: tuple[float, float], c: PolicyConfig
+) -> list[ClusterParameters]:
+    """The same weights with a lower threshold, half a step and a whole step down.
+
+    A cut fitted to a few dozen queries is easily a little too high for others. Two more looks at the
+    validation queries, both in the direction that can only gain recall, cost less than a lost week.
+    """
+    cuts = [max(tau_range[0], after.threshold - part * c.threshold_step) for part in (0.5, 1.0)]
+    return [replace(after, threshold=round(t, 4)) for t in dict.fromkeys(cuts) if t < after.threshold]
+
+
+def _gate(
+    parameters: Parameters,
+    cluster: int | None,
+    *,
+    live: ClusterParameters,
+    after: ClusterParameters,
+    validate: HeldOut,
+    aside: Sequence[LoggedSearch],
+    c: PolicyConfig,
+) -> Verdict:
+    """Judge on the queries this cluster serves; with too few groups, as if it served the whole register."""
+    own = HeldOut(
+        validate.descriptors, tuple(q for q in validate.queries if _served(q.cluster, cluster, parameters))
+    )
+    judged, scope = own, "its own"
+    if own.groups < c.gate_groups:
+        judged, scope = validate, "the whole register's"
+    names = validate.descriptors
+    before, then = (evaluate_each(judged, p.weight_vector(names), p.threshold) for p in (live, after))
+    lost = [search_losses(aside, p.weight_vector(names), p.threshold, c.feedback) for p in (live, after)]
+    weights = search_weights(aside, c.feedback)
+    weights = np.where(np.isnan(lost[0]), 0.0, weights)  # a search without any row that counts
+    verdict = judge(
+        judged,
+        before,
+        then,
+        feedback=(lost[0], lost[1], [s.key for s in aside], weights) if weights.any() else None,
+        # A cluster's parameters tried on queries of other clusters say nothing about those clusters.
+        config=c.gate if judged is own else replace(c.gate, cluster_groups=len(validate.queries) + 1),
+    )
+    return replace(verdict, reason=f"{verdict.reason} (Judged on {scope} held-out queries.)")
+
+
+def _routed(held_out: HeldOut, parameters: Parameters) -> HeldOutScores:
+    own = [parameters.for_cluster(q.cluster) for q in held_out.queries]
+    weights = np.array([p.weight_vector(held_out.descriptors) for p in own])
+    return evaluate_each(held_out, weights, np.array([p.threshold for p in own]))
+
+
+def _served(query_cluster: int | None, cluster: int | None, parameters: Parameters) -> bool:
+    if cluster is None:
+        return query_cluster is None or query_cluster not in parameters.clusters
+    return query_cluster == cluster
+
+
+def _query_weights(fit: HeldOut, parameters: Parameters, cluster: int | None, shrinkage: float) -> Floats:
+    """(q,) weights that sum to 1: the cluster's own queries, shrunk toward all of them when they are few."""
+    own = np.array([_served(q.cluster, cluster, parameters) for q in fit.queries], dtype=np.float64)
+    weights = own + shrinkage / own.size
+    return np.asarray(weights / weights.sum(), dtype=np.float64)
+
+
+def _threshold_range(
+    live: float, action: Action, evidence: ChangeEvidence, c: PolicyConfig
+) -> tuple[float, float]:
+    """Where tau may go this week. THRESHOLD moves it one way; new weights may need either."""
+    low, high = live - c.threshold_step, live + c.threshold_step
+    if action.kind is ActionKind.THRESHOLD:
+        low, high = (low, live) if _sign(evidence) > 0 else (live, high)
+    floor, ceiling = c.threshold_range
+    # A live threshold outside the range is led back into it.
+    return float(np.clip(low, floor, ceiling)), float(np.clip(high, floor, ceiling))
+
+
+def _sign(evidence: ChangeEvidence) -> int:
+    """+1 lowers the threshold: marks were added at least as often as removed."""
+    return 1 if evidence.additions >= evidence.removals else -1
+
+
+def _divide(
+    searches: Sequence[LoggedSearch], share: float, seed: int
+) -> tuple[list[LoggedSearch], list[LoggedSearch]]:
+    """Searches to learn from, and those kept aside; searches for the same thing stay together.
+
+    When either part would be empty both are everything: better a gate on known rows than none.
+    """
+
+    def aside(search: LoggedSearch) -> bool:
+        digest = hashlib.sha256(f"{seed}:{search.key}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") < share * 2**64
+
+    useful = [s for s in searches if s.evaluated().any()]
+    kept, learn = [s for s in useful if aside(s)], [s for s in useful if not aside(s)]
+    return (learn, kept) if learn and kept else (useful, useful)
+
+
+def _shrink(
+    found: Found,
+    live: ClusterParameters,
+    default: ClusterParameters,
+    *,
+    share: float,
+    region: Region,
+    tau_range: tuple[float, float],
+    names: Sequence[str],
+) -> ClusterParameters:
+    """(w0 * global + n * cluster) / (w0 + n), then back inside the step that the decision allows.
+
+    share: n / (w0 + n).
+    """
+    toward = np.array(default.weight_vector(names))
+    weights = project(share * found.weights + (1.0 - share) * toward, region)[0]
+    threshold = float(np.clip(share * found.threshold + (1.0 - share) * default.threshold, *tau_range))
+    return _parameters(weights, threshold, live, names)
+
+
+def _parameters(
+    weights: Floats, threshold: float, live: ClusterParameters, names: Sequence[str]
+) -> ClusterParameters:
+    """Rounded to four places, which is finer than anything measured and can be read by people."""
+    rounded = np.round(weights, 4)
+    rounded[int(rounded.argmax())] += 1.0 - rounded.sum()
+    return ClusterParameters(
+        weights={name: round(float(w), 4) for name, w in zip(names, rounded, strict=True)},
+        threshold=round(threshold, 4),
+        extension=live.extension,
+    )
+
+
+def _change(live: ClusterParameters, after: ClusterParameters, candidates: int) -> str:
+    return f"Best of {candidates:,} candidates: {', '.join(_moves(live, after))}."
+
+
+def _moves(live: ClusterParameters, after: ClusterParameters) -> list[str]:
+    """What changes by at least 0.05 %, in words; empty when nothing worth a new parameter set does."""
+    moves = [
+        f"{name} {live.weights[name]:.1%} to {weight:.1%}"
+        for name, weight in after.weights.items()
+        if abs(weight - live.weights[name]) >= 0.0005
+    ]
+    if abs(after.threshold - live.threshold) >= 0.0005:
+        moves.append(f"threshold {live.threshold:.1%} to {after.threshold:.1%}")
+    return moves
+
+
+def _seed(seed: int, cluster: int | None) -> int:
+    digest = hashlib.sha256(f"{seed}/{cluster}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
