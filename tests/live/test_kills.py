@@ -1,0 +1,114 @@
+"""Processes are killed outright in mid-task: nothing recorded is lost, nothing is half applied."""
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.service import ROOT, Service
+
+pytestmark = [pytest.mark.kill]
+QUERY = sorted((ROOT / "search" / "demo" / "queries").glob("*"))[0]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = Service(tmp_path_factory.mktemp("kill") / "data", TM_DEMO_LIMIT="120")
+    service.start()
+    yield service
+    service.stop()
+
+
+def query(service: Service, sql: str, *values: Any) -> list[Any]:
+    with sqlite3.connect(service.data_dir / "tmportal.sqlite3", timeout=30) as database:
+        return database.execute(sql, values).fetchall()
+
+
+def live_pointer(service: Service) -> Any:
+    return query(service, "SELECT parameter_set_id, since FROM search_livepointer")
+
+
+def test_a_search_survives_the_death_of_its_worker(service: Service) -> None:
+    token = service.token()
+    image = QUERY.read_bytes()
+    ids = [service.call("POST", "/api/searches/", token=token, image=image)[1]["id"] for _ in range(12)]
+    service.kill("search-worker")
+    states = [service.finished(token, search, 90)["status"] for search in ids]
+    assert states == ["done"] * len(ids)
+    for search in ids:  # whole answers, each once
+        rows = query(service, "SELECT COUNT(*), COUNT(DISTINCT mark_id) FROM search_searchresult WHERE search_id = ?", search.replace("-", ""))
+        count = service.call("GET", f"/api/searches/{search}/", token=token)[1]["count"]
+        assert rows == [(count, count)] and count > 0
+
+
+def test_with_the_broker_away_searches_wait_selections_are_saved_and_the_message_says_so(service: Service) -> None:
+    token = service.token()
+    image = QUERY.read_bytes()
+    done = service.search(token, image)
+    mark = service.call("GET", f"/api/searches/{done['id']}/results/", token=token)[1]["results"][-1]["mark"]
+    broker = service.processes("broker")[0]
+    os.kill(broker.pid, signal.SIGSTOP)  # there, but answers nobody: the worst way to be away
+    try:
+        began = time.monotonic()
+        status, waiting = service.call("POST", "/api/searches/", token=token, image=image)
+        assert status in (201, 202) and waiting["status"] == "queued"
+        assert time.monotonic() - began < 15
+        status, saved = service.call("PATCH", f"/api/searches/{done['id']}/results/{mark}/", token=token, body={"selected": True})
+        assert status == 200 and saved["selected"] is True
+        service.until(
+            lambda: "kept" in service.call("GET", f"/api/searches/{waiting['id']}/", token=token)[1]["message"], 20, "a clear message"
+        )
+        status, health = service.call("GET", "/api/health/")
+        assert status == 503 and health["broker"] == "The broker does not answer."
+    finally:
+        broker.kill()
+    assert service.finished(token, waiting["id"], 90)["status"] == "done"
+    rows = service.call("GET", f"/api/searches/{done['id']}/results/", token=token)[1]["results"]
+    assert next(row for row in rows if row["mark"] == mark)["selected"] is True
+    service.until(service.healthy, 60, "health to return")
+
+
+def test_a_killed_tuning_worker_leaves_the_live_pointer_and_the_run_is_done_again(service: Service) -> None:
+    before = live_pointer(service)
+    created = "INSERT INTO tuning_tuningrun (kind, state, requested_by, created_at, attempts, progress, searches, reason, metrics, gate, candidates, candidates_per_second) VALUES ('dry_run', 'queued', 'test', datetime('now', '-1 minute'), 0, 0, 0, '', '{}', '{}', 0, 0)"
+    with sqlite3.connect(service.data_dir / "tmportal.sqlite3", timeout=30) as database:
+        run = database.execute(created).lastrowid
+
+    def state() -> str:
+        return str(query(service, "SELECT state FROM tuning_tuningrun WHERE id = ?", run)[0][0])
+
+    service.until(lambda: state() == "running", 60, "the run to be taken up")
+    service.kill("tuning-worker")
+    assert state() == "running"  # dead in the middle
+    assert live_pointer(service) == before
+    service.until(lambda: state() not in ("running", "queued"), 150, "the run to be done again")
+    attempts, reason = query(service, "SELECT attempts, reason FROM tuning_tuningrun WHERE id = ?", run)[0]
+    assert attempts == 2 and state() == "no_change", reason
+    assert live_pointer(service) == before
+    assert query(service, "SELECT COUNT(*) FROM tuning_clusterdecision WHERE run_id = ? GROUP BY cluster HAVING COUNT(*) > 1", run) == []
+
+
+def test_a_second_start_on_the_same_data_says_who_runs_and_stops_nothing(service: Service) -> None:
+    other = Service(service.data_dir)
+    other.output = Path(f"{service.output}.second")
+    with pytest.raises(AssertionError, match="already runs"):
+        other.start(60)
+    assert service.healthy()
+
+
+def test_stopping_leaves_no_process_and_starting_again_finds_everything(service: Service) -> None:
+    token = service.token()
+    done = service.search(token, QUERY.read_bytes())
+    import psutil
+
+    family = psutil.Process(service.process.pid).children(recursive=True)
+    service.stop()
+    gone, alive = psutil.wait_procs(family, timeout=5)
+    assert not alive
+    service.start(120)
+    assert service.call("GET", f"/api/searches/{done['id']}/", token=service.token())[1]["count"] == done["count"]
