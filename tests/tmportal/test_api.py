@@ -19,7 +19,7 @@ def sentence(answer: Any) -> str:
     return error["message"]
 
 
-@pytest.mark.parametrize("address", ["searches/", "marks/M1/thumbnail/", "schema/"])
+@pytest.mark.parametrize("address", ["searches/", "marks/M1/thumbnail/"])
 def test_without_login_there_is_nothing(address: str) -> None:
     answer = APIClient().get(f"/api/{address}")
     assert answer.status_code == 401
@@ -132,6 +132,10 @@ def test_health_is_open_and_names_what_is_away(settings: Any) -> None:
     assert answer.status_code == 503
     body = answer.json()
     assert body["database"] == "ok" and "broker" in body["broker"] and body["snapshot"] is None
+
+
+def test_the_schema_needs_a_login() -> None:
+    assert APIClient().get("/api/schema/").status_code == 401
 
 
 def test_the_schema_describes_the_contract(api: APIClient) -> None:

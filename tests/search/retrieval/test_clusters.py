@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from search.retrieval.clusters import Clusters, fit_clusters, silhouette, silhouettes
+from search.retrieval.pooling import unit
+
+
+@pytest.fixture(scope="module")
+def four_groups() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(4), 40)
+    centres = np.eye(8)[:4] * 3
+    return unit(centres[labels] + rng.normal(0, 0.25, (160, 8))), labels
+
+
+def test_silhouette_by_hand() -> None:
+    # Points 0, 1 and 10, 12 on a line.
+    at = np.array([0.0, 1.0, 10.0, 12.0])
+    gap = np.abs(at[:, None] - at)
+    scores = [(11 - 1) / 11, (10 - 1) / 10, (9.5 - 2) / 9.5, (11.5 - 2) / 11.5]
+    assert silhouette(gap, np.array([0, 0, 1, 1])) == pytest.approx(np.mean(scores))
+
+
+def test_silhouette_counts_a_lone_mark_as_zero_and_agrees_with_scikit_learn(
+    four_groups: tuple[np.ndarray, np.ndarray],
+) -> None:
+    from sklearn.metrics import silhouette_score
+
+    rows, labels = four_groups
+    labels = labels.copy()
+    labels[0] = 9
+    gap = np.linalg.norm(rows[:, None] - rows, axis=2)
+    assert silhouette(gap, labels) == pytest.approx(silhouette_score(rows, labels), abs=1e-5)
+
+
+def test_silhouette_chooses_the_true_number(four_groups: tuple[np.ndarray, np.ndarray]) -> None:
+    rows, labels = four_groups
+    scores = silhouettes(rows, range(2, 9))
+    assert max(scores, key=lambda k: scores[k]) == 4
+    found = fit_clusters(rows)
+    assert len(found) == 4
+    assigned = found.assign(rows)
+    assert all(len(set(assigned[labels == group])) == 1 for group in range(4))
+
+
+def test_fixed_k_and_more_clusters_than_marks(four_groups: tuple[np.ndarray, np.ndarray]) -> None:
+    rows, _ = four_groups
+    assert len(fit_clusters(rows, k=21)) == 21
+    assert len(fit_clusters(rows[:3], k=21)) == 3
+    assert len(fit_clusters(rows[:1])) == 1
+    with pytest.raises(ValueError, match="no marks"):
+        fit_clusters(rows[:0])
+
+
+def test_same_data_give_the_same_clusters(four_groups: tuple[np.ndarray, np.ndarray]) -> None:
+    rows, _ = four_groups
+    assert fit_clusters(rows, k=5).version == fit_clusters(rows, k=5).version
+
+
+def test_assign_is_the_nearest_centroid(four_groups: tuple[np.ndarray, np.ndarray]) -> None:
+    rows, _ = four_groups
+    found = fit_clusters(rows, k=6)
+    distances = np.linalg.norm(rows[:, None] - found.centroids, axis=2)
+    np.testing.assert_array_equal(found.assign(rows), distances.argmin(axis=1))
+
+
+def test_extension_rules() -> None:
+    line = Clusters(np.array([[0.0], [1.0], [3.0], [7.0]], np.float32), np.full(4, 0.25))
+    assert line.near(1, 0.5) == (1,)
+    assert line.near(1, 2.0) == (1, 0, 2)
+    assert line.near(0, 100.0) == (0, 1, 2, 3)
+    # Clusters within 3: 3, 3, 3, 1, on average 2.5; within 4: 3, 3, 4, 2, on average 3.
+    assert line.extension_for(3) == pytest.approx(4.0)
+    assert line.extension_for(1) == 0.0
+    assert line.extension_for(50) == pytest.approx(7.0)
+
+
+def test_extension_rule_counts_by_how_many_marks_search_there() -> None:
+    crowded = Clusters(np.array([[0.0], [1.0], [50.0]], np.float32), np.array([0.5, 0.5, 0.0]))
+    assert crowded.extension_for(2) == pytest.approx(1.0)
+
+
+def test_version_depends_on_centroids_only(four_groups: tuple[np.ndarray, np.ndarray]) -> None:
+    rows, _ = four_groups
+    found = fit_clusters(rows, k=4)
+    assert found.with_members(np.array([0, 1])).version == found.version
+    assert Clusters(found.centroids + 0.01, found.shares).version != found.version

@@ -1,0 +1,208 @@
+import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.retrieval.calibration import Calibration
+from search.retrieval.clusters import fit_clusters
+from search.retrieval.description import Description
+from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.fusion import fuse
+from search.retrieval.parameters import ClusterParameters, Parameters
+from search.retrieval.pooling import unit
+from search.retrieval.records import Filters, MarkRecord
+from search.retrieval.searcher import LiveSearcher, Searcher
+from search.retrieval.similarity import similarity_matrix
+from search.retrieval.snapshot import SnapshotRefused, SnapshotStore
+from search.retrieval.table import MarkTable
+from tests.search.retrieval.pictures import random_description
+
+COUNT = 600
+RARE = 25
+CALIBRATION = Calibration({"general": 5.0, "objects": 7.0}, {"general": -2.0, "objects": -4.0})
+EQUAL = Parameters.initial(DESCRIPTORS)
+
+
+def only(name: str, *, threshold: float = 0.5) -> Parameters:
+    weights = {other: float(other == name) for other in DESCRIPTORS}
+    return Parameters(ClusterParameters(weights, threshold, 0.15))
+
+
+@pytest.fixture(scope="module")
+def marks() -> list[Description]:
+    rng = np.random.default_rng(11)
+    return [random_description(rng, regions=i % 4) for i in range(COUNT)]
+
+
+@pytest.fixture(scope="module")
+def store(marks: list[Description], tmp_path_factory: pytest.TempPathFactory) -> SnapshotStore:
+    rows = [
+        MarkRecord(
+            f"{i:04}",
+            (45, 9) if i % RARE == 0 else (9,),
+            "CH" if i % 3 else "EM",
+            "expired" if i % 5 == 0 else "registered",
+            datetime.date(2000 + i % 20, 6, 1) if i % 7 else None,
+        )
+        for i in range(COUNT)
+    ]
+    table = MarkTable.of([row.number for row in rows], marks)
+    store = SnapshotStore(tmp_path_factory.mktemp("snapshots"))
+    store.publish(
+        records=table,
+        metadata=rows,
+        calibration=CALIBRATION,
+        descriptors_version="d1",
+        clusters=fit_clusters(table.vectors["general"], k=6),
+    )
+    return store
+
+
+@pytest.fixture(scope="module")
+def searcher(store: SnapshotStore) -> Searcher:
+    return Searcher(store.open())
+
+
+def numbers(answer: object) -> list[str]:
+    return [hit.number for hit in answer.hits]  # type: ignore[attr-defined]
+
+
+def test_a_mark_finds_itself_first_with_full_score(searcher: Searcher, marks: list[Description]) -> None:
+    for i in (0, 1, 2, 3):
+        best = searcher.search(marks[i], EQUAL).hits[0]
+        assert best.number == f"{i:04}" and best.rank == 1
+        assert best.score == pytest.approx(1, abs=1e-3)
+
+
+def test_ranks_like_a_full_comparison_with_eq_1(searcher: Searcher, marks: list[Description]) -> None:
+    query = random_description(np.random.default_rng(99))
+    calibrated = CALIBRATION.apply(similarity_matrix([query], marks)[0])
+    scores = fuse(calibrated, [1 / 3] * 3)
+    answer = searcher.search(query, EQUAL, candidates=COUNT, top=COUNT)
+    assert numbers(answer) == [f"{i:04}" for i in np.argsort(-scores, kind="stable")]
+    for hit in answer.hits[:20]:
+        at = int(hit.number)
+        assert hit.score == pytest.approx(float(scores[at]), abs=1e-5)
+        assert list(hit.similarities) == list(DESCRIPTORS)
+        np.testing.assert_allclose(list(hit.similarities.values()), calibrated[at], atol=1e-5)
+    assert [hit.rank for hit in answer.hits] == list(range(1, COUNT + 1))
+
+
+def test_preselected_means_at_or_above_the_threshold(searcher: Searcher, marks: list[Description]) -> None:
+    answer = searcher.search(marks[5], only("general", threshold=0.4))
+    assert answer.hits[0].preselected
+    assert all(hit.preselected == (hit.score >= 0.4) for hit in answer.hits)
+    assert not answer.hits[-1].preselected
+
+
+def test_a_mark_that_shares_only_a_part_is_found_through_the_parts(
+    searcher: Searcher, marks: list[Description]
+) -> None:
+    owner = marks[7]
+    rng = np.random.default_rng(5)
+    query = random_description(rng, regions=1)
+    query.regions = owner.regions[1:2].copy()
+    hit = searcher.search(query, only("objects"), candidates=10, top=10).hits[0]
+    assert hit.number == "0007"
+    assert hit.boxes == (tuple(query.boxes[0]), tuple(owner.boxes[1]))
+    # Its whole is unlike: without the parts' index it would not be among so few candidates.
+    assert "0007" not in numbers(searcher.search(query, only("general"), candidates=10, top=10))
+
+
+def test_part_against_whole_in_both_directions(searcher: Searcher, marks: list[Description]) -> None:
+    rng = np.random.default_rng(6)
+    query = random_description(rng, regions=1)
+    query.regions = marks[9].vectors["general"][None].copy()
+    assert searcher.search(query, only("objects"), candidates=10, top=5).hits[0].number == "0009"
+    query = random_description(rng, regions=0)
+    query.vectors["general"] = marks[10].regions[0].copy()
+    hit = searcher.search(query, only("objects"), candidates=10, top=5).hits[0]
+    assert hit.number == "0010" and hit.boxes == ((0, 0, 100, 80), tuple(marks[10].boxes[0]))
+
+
+@pytest.mark.parametrize(
+    ("filters", "passes"),
+    [
+        (Filters(nice=(45,)), lambda i: i % RARE == 0),
+        (Filters(nice=(45, 9)), lambda i: True),
+        (Filters(jurisdictions=("em",)), lambda i: i % 3 == 0),
+        (Filters(statuses=("expired",)), lambda i: i % 5 == 0),
+        (Filters(filed_from=datetime.date(2018, 1, 1)), lambda i: i % 7 and i % 20 >= 18),
+        (Filters(filed_to=datetime.date(2001, 6, 1)), lambda i: i % 7 and i % 20 <= 1),
+        (Filters(nice=(45,), jurisdictions=("CH",)), lambda i: i % RARE == 0 and i % 3),
+        (Filters(nice=(44,)), lambda i: False),
+    ],
+)
+def test_filters_act_inside_the_search(
+    searcher: Searcher, marks: list[Description], filters: Filters, passes: object
+) -> None:
+    expected = {f"{i:04}" for i in range(COUNT) if passes(i)}  # type: ignore[operator]
+    answer = searcher.search(marks[3], EQUAL, filters=filters, candidates=20, top=20)
+    assert set(numbers(answer)) <= expected
+    assert answer.scanned == len(expected)
+    # A rare filter still fills the list: nothing is filtered after the cut.
+    assert len(answer.hits) == min(20, len(expected))
+
+
+def test_cluster_depth_is_a_subset_of_the_register(searcher: Searcher, marks: list[Description]) -> None:
+    clusters = searcher.snapshot.clusters
+    near = ClusterParameters(EQUAL.default.weights, 0.5, clusters.extension_for(3))
+    wide = searcher.search(marks[4], Parameters(near), top=COUNT, candidates=COUNT)
+    narrow = searcher.search(marks[4], Parameters(near), depth="cluster", top=COUNT, candidates=COUNT)
+    own = searcher.search(marks[4], EQUAL, depth="cluster", top=COUNT, candidates=COUNT)
+    assert set(numbers(own)) < set(numbers(narrow)) < set(numbers(wide))
+    assert own.clusters_searched == (own.cluster,) and {h.cluster for h in own.hits} == {own.cluster}
+    assert {h.cluster for h in narrow.hits} == set(narrow.clusters_searched)
+    assert wide.clusters_searched == tuple(range(6)) and wide.scanned == COUNT
+    assert narrow.scanned == len(narrow.hits)
+    scores = {h.number: h.score for h in wide.hits}
+    assert all(h.score == pytest.approx(scores[h.number], abs=1e-6) for h in narrow.hits)
+
+
+def test_cluster_depth_and_filters_together(searcher: Searcher, marks: list[Description]) -> None:
+    answer = searcher.search(marks[4], EQUAL, depth="cluster", filters=Filters(statuses=("expired",)))
+    assert all(int(h.number) % 5 == 0 and h.cluster == answer.cluster for h in answer.hits)
+
+
+def test_parameters_of_the_querys_cluster_apply_only_to_their_clustering(
+    searcher: Searcher, marks: list[Description]
+) -> None:
+    cluster = searcher.search(marks[0], EQUAL).cluster
+    own = {cluster: ClusterParameters({"general": 0.0, "edges": 1.0, "objects": 0.0}, 0.99, 0.1)}
+    version = searcher.snapshot.clusters.version
+    fits = searcher.search(marks[0], Parameters(EQUAL.default, own, version))
+    other = searcher.search(marks[0], Parameters(EQUAL.default, own, "another clustering"))
+    assert numbers(fits) == numbers(searcher.search(marks[0], only("edges")))
+    assert numbers(other) == numbers(searcher.search(marks[0], EQUAL))
+
+
+def test_a_query_without_edges_uses_what_it_has(searcher: Searcher, marks: list[Description]) -> None:
+    query = Description({"general": marks[2].vectors["general"]}, size=(100, 80))
+    best = searcher.search(query, EQUAL).hits[0]
+    assert best.number == "0002" and best.score == pytest.approx(1, abs=1e-3)
+    assert best.similarities["edges"] is None
+    with pytest.raises(ValueError, match="general"):
+        searcher.search(Description({"edges": unit(np.ones(16))}), EQUAL)
+
+
+def test_timings_cover_every_stage(searcher: Searcher, marks: list[Description]) -> None:
+    timings = searcher.search(marks[0], EQUAL).timings
+    assert set(timings) == {"filter", "candidates", "exact", "total"}
+    assert sum(v for k, v in timings.items() if k != "total") <= timings["total"] + 0.01
+
+
+def test_live_searcher_picks_up_a_new_snapshot_without_restart(
+    tmp_path: Path, marks: list[Description]
+) -> None:
+    store = SnapshotStore(tmp_path)
+    live = LiveSearcher(store, descriptors_version="d1")
+    with pytest.raises(SnapshotRefused):
+        live.get()
+    fields = {"calibration": CALIBRATION, "descriptors_version": "d1"}
+    rows = [MarkRecord(f"{i:04}") for i in range(40)]
+    store.publish(records=MarkTable.of([r.number for r in rows[:30]], marks[:30]), metadata=rows, **fields)
+    first = live.get()
+    assert live.get() is first and first.snapshot.count == 30
+    store.publish(records=MarkTable.of([r.number for r in rows], marks[:40]), metadata=rows, **fields)
+    assert live.get().snapshot.count == 40

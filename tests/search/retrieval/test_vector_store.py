@@ -1,0 +1,103 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.retrieval import vector_store
+from search.retrieval.description import Description
+from search.retrieval.table import MarkTable
+from search.retrieval.vector_store import DescribedMark, VectorStore
+from tests.search.retrieval.pictures import random_description
+
+
+def make(numbers: list[str], seed: int = 0, **options: int) -> list[DescribedMark]:
+    rng = np.random.default_rng(seed)
+    return [DescribedMark(n, f"sha-{n}", random_description(rng, **options)) for n in numbers]
+
+
+def assert_same(a: Description, b: Description) -> None:
+    assert a.vectors.keys() == b.vectors.keys()
+    for name in a.vectors:
+        np.testing.assert_array_equal(a.vectors[name], b.vectors[name])
+    np.testing.assert_allclose(a.regions, b.regions, atol=1e-3)
+    np.testing.assert_array_equal(a.boxes, b.boxes)
+    assert a.size == b.size
+
+
+def test_what_was_appended_is_read_back_in_any_order(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path, "d1")
+    first, second = make(["a", "b"], 1), make(["c", "d", "e"], 2, regions=0)
+    store.append(first)
+    store.append(second)
+    marks = {m.number: m for m in first + second}
+    table = store.read([(n, f"sha-{n}") for n in "dacb"])
+    assert list(table.numbers) == list("dacb")
+    for row, number in enumerate("dacb"):
+        assert_same(table.description(row), marks[number].description)
+
+
+def test_only_new_or_changed_marks_are_missing(tmp_path: Path) -> None:
+    VectorStore(tmp_path, "d1").append(make(["a", "b"]))
+    again = VectorStore(tmp_path, "d1")
+    assert again.missing([("a", "sha-a"), ("b", "other image"), ("c", "sha-c")]) == [
+        ("b", "other image"),
+        ("c", "sha-c"),
+    ]
+    assert VectorStore(tmp_path, "d2").missing([("a", "sha-a")]) == [("a", "sha-a")]
+
+
+def test_two_stores_see_each_other(tmp_path: Path) -> None:
+    one, two = VectorStore(tmp_path, "d1"), VectorStore(tmp_path, "d1")
+    assert two.known() == set()
+    one.append(make(["a"]))
+    assert two.known() == {("a", "sha-a")}
+
+
+def test_the_later_description_of_a_mark_wins(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path, "d1")
+    store.append(make(["a"], 1))
+    later = make(["a"], 2)
+    store.append(later)
+    assert_same(store.read([("a", "sha-a")]).description(0), later[0].description)
+
+
+def test_a_mark_without_edges_stays_without(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path, "d1")
+    blank = make(["a"], regions=0)
+    del blank[0].description.vectors["edges"]
+    store.append(blank)
+    store.append(make(["b"]))
+    table = store.read([("a", "sha-a"), ("b", "sha-b")])
+    assert set(table.description(0).vectors) == {"general"}
+    assert set(table.description(1).vectors) == {"general", "edges"}
+
+
+def test_a_crash_while_writing_leaves_no_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = VectorStore(tmp_path, "d1")
+
+    def die(path: Path, *_: object) -> None:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(vector_store, "write_table", die)
+        with pytest.raises(KeyboardInterrupt):
+            store.append(make(["a"]))
+    assert store.known() == set()
+    store.append(make(["a"]))
+    assert store.known() == {("a", "sha-a")}
+
+
+def test_an_unknown_mark_is_a_key_error(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        VectorStore(tmp_path, "d1").read([("a", "sha-a")])
+
+
+def test_take_and_concatenate_keep_parts_with_their_marks() -> None:
+    rng = np.random.default_rng(8)
+    described = [random_description(rng, regions=r) for r in (2, 0, 3, 1)]
+    table = MarkTable.of(list("abcd"), described)
+    mixed = MarkTable.concatenate([table.take(np.array([3, 1])), table.take(np.array([2, 0, 2]))])
+    for row, source in enumerate([3, 1, 2, 0, 2]):
+        assert_same(mixed.description(row), described[source])
+    assert mixed.owners.tolist() == [0, 2, 2, 2, 3, 3, 4, 4, 4]

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from search.retrieval.pooling import unit
+from search.retrieval.whitening import Whitening
+
+
+@pytest.fixture
+def rows() -> np.ndarray:
+    rng = np.random.default_rng(3)
+    # Correlated, with very unequal variances and a mean far from 0.
+    return np.abs(rng.normal(size=(400, 12)) @ rng.normal(size=(12, 12)) * np.linspace(0.1, 4, 12) + 5)
+
+
+def test_whitened_directions_are_uncorrelated_with_variance_one(rows: np.ndarray) -> None:
+    whitening = Whitening.fit(rows, 6)
+    white = (unit(rows) - whitening.mean) @ whitening.matrix
+    np.testing.assert_allclose(np.cov(white.T), np.eye(6), atol=1e-3)
+
+
+def test_applied_rows_are_unit_and_a_zero_row_stays_zero(rows: np.ndarray) -> None:
+    whitening = Whitening.fit(rows, 6)
+    got = whitening.apply(np.vstack([rows[:3], np.zeros(12)]))
+    np.testing.assert_allclose(np.linalg.norm(got, axis=1), [1, 1, 1, 0], atol=1e-5)
+
+
+def test_keeps_the_strongest_directions(rows: np.ndarray) -> None:
+    few, many = Whitening.fit(rows, 2), Whitening.fit(rows, 5)
+    np.testing.assert_allclose(few.matrix, many.matrix[:, :2], atol=1e-5)
+
+
+def test_scale_of_the_input_does_not_matter(rows: np.ndarray) -> None:
+    whitening = Whitening.fit(rows, 6)
+    np.testing.assert_allclose(whitening.apply(rows * 7), whitening.apply(rows), atol=1e-5)
+
+
+def test_survives_saving_and_names_its_version_by_content(rows: np.ndarray, tmp_path: Path) -> None:
+    whitening = Whitening.fit(rows, 6)
+    whitening.save(tmp_path / "w.npz")
+    loaded = Whitening.load(tmp_path / "w.npz")
+    assert loaded.version == whitening.version
+    np.testing.assert_array_equal(loaded.apply(rows), whitening.apply(rows))
+    assert Whitening.fit(rows[:300], 6).version != whitening.version
+    assert Whitening.fit(rows, 6).version == whitening.version
+
+
+def test_refuses_too_few_rows(rows: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="cannot be whitened"):
+        Whitening.fit(rows[:6], 6)

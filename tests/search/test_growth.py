@@ -1,0 +1,88 @@
+"""The register grows: resumable, tolerant of bad lines, and never half visible."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.errors import Refused
+from search.growth import ingest, read_rows, snapshot_publish
+from search.models import LivePointer, Mark, ParameterSetEvent
+from tests import pictures
+
+
+def write_csv(folder: Path, lines: list[dict[str, str]]) -> Path:
+    path = folder / "marks.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, sorted({name for line in lines for name in line}))
+        writer.writeheader()
+        writer.writerows(lines)
+    return path
+
+
+def test_bad_lines_are_named_and_the_others_read(tmp_path: Path) -> None:
+    file = write_csv(
+        tmp_path,
+        [
+            {"number": "1", "name": "a", "image": "a.png", "nice_classes": "9; 25", "filing_date": "2020-01-02"},
+            {"number": "", "name": "b", "image": "b.png"},
+            {"number": "3", "name": "c", "image": "../../etc/passwd"},
+            {"number": "4", "name": "d", "image": "d.png", "nice_classes": "46"},
+            {"number": "5", "name": "e", "image": "e.png", "filing_date": "02/01/2020"},
+            {"number": "1", "name": "again", "image": "f.png"},
+        ],
+    )
+    rows, problems = read_rows(tmp_path, file)
+    assert [row.number for row in rows] == ["1"] and rows[0].nice_classes == (9, 25)
+    assert [problem.split(":")[0] for problem in problems] == ["Line 3", "Line 4", "Line 5", "Line 6", "Line 7"]
+    assert "outside" in problems[1] and "46" in problems[2] and "date" in problems[3] and "twice" in problems[4]
+
+
+@pytest.mark.parametrize("content", [b"number;name\n", b"\xff\xfe\x00bad", b""])
+def test_a_file_that_is_no_such_csv_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(Refused):
+        read_rows(tmp_path, tmp_path / "x.csv")
+
+
+def test_ingest_is_resumable_and_repeating_it_changes_nothing(register: Any, marks_folder: Path) -> None:
+    rows, _ = read_rows(marks_folder, marks_folder / "marks.csv")
+    again = ingest(rows)
+    assert (again.added, again.changed, again.unchanged, again.described, again.snapshot) == (0, 0, 40, 0, None)
+    Mark.objects.filter(number="T/007").delete()  # as after a kill: described, but its row is missing
+    resumed = ingest(rows)
+    assert (resumed.added, resumed.unchanged, resumed.described) == (1, 39, 0)
+
+
+def test_a_new_mark_is_found_after_its_ingest_and_clusters_stay(register: Any, tmp_path: Path) -> None:
+    before = register.searcher().snapshot
+    pictures.mark(900).save(tmp_path / "new.png")
+    (tmp_path / "broken.png").write_bytes(b"nothing")
+    file = write_csv(tmp_path, [{"number": "N1", "name": "new", "image": "new.png"}, {"number": "N2", "name": "bad", "image": "broken.png"},
+                                {"number": "N3", "name": "none", "image": "missing.png"}])  # fmt: skip
+    rows, _ = read_rows(tmp_path, file)
+    report = ingest(rows)
+    assert report.added == 1 and len(report.problems) == 2 and all(p.startswith("Mark N") for p in report.problems)
+    after = register.searcher().snapshot  # picked up without a restart
+    assert after.id == report.snapshot != before.id and after.count == before.count + 1
+    assert after.clusters.version == before.clusters.version
+
+
+def test_the_first_snapshot_brings_equal_weights_live(register: Any) -> None:
+    live = LivePointer.objects.get().parameter_set.unpack()
+    assert set(live.default.weights.values()) == {1 / 3}
+    assert live.descriptors_version == register.describer.version
+    assert ParameterSetEvent.objects.get().kind == "live"
+
+
+def test_publishing_again_keeps_the_live_parameters(register: Any) -> None:
+    live = LivePointer.objects.get().parameter_set_id
+    snapshot_publish()
+    assert LivePointer.objects.get().parameter_set_id == live
+
+
+def test_an_empty_register_cannot_be_published(db: Any, settings: Any, tmp_path: Path) -> None:
+    settings.TM_DATA_DIR = tmp_path
+    with pytest.raises(Refused, match="ingest"):
+        snapshot_publish()

@@ -1,0 +1,154 @@
+"""Searches from the claim to the rows, with the real engine on a small register."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+from django.utils import timezone
+
+from search import heartbeat, services
+from search.errors import Refused, Unavailable
+from search.models import Search
+from search.retrieval.records import Filters
+from search.services import MAX_ATTEMPTS, filters_from_json, filters_to_json, search_create, search_run, sweep
+from tests import pictures
+
+pytestmark = pytest.mark.django_db
+
+
+def create(owner: Any, seed: int = 3, **filters: Any) -> Search:
+    data = pictures.encoded(pictures.mark(seed))
+    return search_create(owner=owner, data=data, image_name="q.png", filters=Filters(**filters), depth="register")
+
+
+def test_a_mark_finds_itself_first_and_the_search_is_stamped(register: Any, examiner: Any) -> None:
+    search = create(examiner)
+    assert search_run(search_id=str(search.pk)) == "done"
+    search.refresh_from_db()
+    best = search.results.select_related("mark").first()
+    assert best.mark.number == "T/003" and best.rank == 1 and best.score > 0.95
+    assert search.parameter_set_id and search.snapshot == register.snapshots.current()
+    assert search.count == search.results.count() == 40 and search.scanned == 40
+    assert {"decode", "describe", "candidates", "exact", "write", "total"} <= set(search.timings)
+    scores = list(search.results.values_list("score", flat=True))
+    assert scores == sorted(scores, reverse=True)
+    assert all(set(row.similarities) == {"general", "edges", "objects"} for row in search.results.all())
+
+
+def test_inverted_and_padded_it_still_finds_itself(register: Any, examiner: Any) -> None:
+    from PIL import Image, ImageOps
+
+    picture = ImageOps.invert(pictures.mark(5))
+    padded = Image.new("RGB", (400, 300), "black")
+    padded.paste(picture, (180, 60))
+    search = search_create(owner=examiner, data=pictures.encoded(padded), image_name="q", filters=Filters(), depth="register")
+    search_run(search_id=str(search.pk))
+    assert search.results.select_related("mark").first().mark.number == "T/005"
+
+
+def test_filters_act_inside_the_search(register: Any, examiner: Any) -> None:
+    search = create(examiner, nice=(25,))
+    search_run(search_id=str(search.pk))
+    search.refresh_from_db()
+    assert search.scanned == search.count == 4
+    assert set(search.results.values_list("mark__number", flat=True)) == {"T/000", "T/010", "T/020", "T/030"}
+
+
+def test_no_match_is_an_empty_answer_not_an_error(register: Any, examiner: Any) -> None:
+    search = create(examiner, jurisdictions=("ZZ",))
+    assert search_run(search_id=str(search.pk)) == "done"
+    search.refresh_from_db()
+    assert search.count == 0
+
+
+def test_delivered_twice_it_runs_once(register: Any, examiner: Any) -> None:
+    search = create(examiner)
+    assert search_run(search_id=str(search.pk)) == "done"
+    assert search_run(search_id=str(search.pk)) == "not queued"
+    search.refresh_from_db()
+    assert search.attempts == 1
+
+
+def test_an_unknown_id_is_not_an_error(db: Any) -> None:
+    assert search_run(search_id="00000000-0000-0000-0000-000000000000") == "not queued"
+
+
+def test_without_a_register_the_search_fails_with_a_sentence(examiner: Any, settings: Any, tmp_path: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    search = create(examiner)
+    assert search_run(search_id=str(search.pk)) == "failed"
+    search.refresh_from_db()
+    assert "administrator" in search.error
+
+
+def test_an_image_lost_from_the_disk_fails_the_search_with_a_sentence(register: Any, examiner: Any) -> None:
+    from search import media
+
+    search = create(examiner)
+    media.path_of(search.image).unlink()
+    assert search_run(search_id=str(search.pk)) == "failed"
+    search.refresh_from_db()
+    assert search.error.endswith(".") and "Traceback" not in search.error
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Which workers the broker says are alive; sent ids are collected instead of sent."""
+    living: dict[str, Any] = {}
+    sent: list[str] = []
+    monkeypatch.setattr(heartbeat, "alive", lambda: living)
+    monkeypatch.setattr(services, "search_send", lambda search: sent.append(str(search.pk)) or True)
+    return {"living": living, "sent": sent}
+
+
+def running(owner: Any, worker: str, attempts: int = 1, seconds: int = 20) -> Search:
+    began = timezone.now() - timedelta(seconds=seconds)
+    return Search.objects.create(owner=owner, image="searches/x", status="running", worker=worker, attempts=attempts, started_at=began)
+
+
+def test_the_sweep_requeues_searches_of_dead_workers_only(examiner: Any, workers: dict[str, Any]) -> None:
+    workers["living"]["alive:1"] = {}
+    dead, alive, young = running(examiner, "dead:1"), running(examiner, "alive:1"), running(examiner, "dead:1", seconds=1)
+    assert sweep()["requeued"] == 1
+    assert workers["sent"] == [str(dead.pk)]
+    assert [Search.objects.get(pk=s.pk).status for s in (dead, alive, young)] == ["queued", "running", "running"]
+
+
+def test_an_image_that_kills_its_worker_is_given_up_with_a_sentence(examiner: Any, workers: dict[str, Any]) -> None:
+    search = running(examiner, "dead:1", attempts=MAX_ATTEMPTS)
+    assert sweep() == {"requeued": 0, "given_up": 1, "sent": 0}
+    search.refresh_from_db()
+    assert search.status == "failed" and "another file" in search.error
+
+
+def test_the_sweep_sends_again_what_a_dead_broker_dropped(examiner: Any, workers: dict[str, Any]) -> None:
+    old = Search.objects.create(owner=examiner, image="x", queued_at=timezone.now() - timedelta(minutes=1))
+    Search.objects.create(owner=examiner, image="x")
+    assert sweep()["sent"] == 1 and workers["sent"] == [str(old.pk)]
+    assert sweep()["sent"] == 0  # not again at once
+
+
+def test_with_the_broker_away_the_search_is_kept(examiner: Any, settings: Any, tmp_path: Any, django_capture_on_commit_callbacks: Any) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    with django_capture_on_commit_callbacks(execute=True):
+        search = create(examiner)
+    assert Search.objects.get(pk=search.pk).status == "queued"
+    with pytest.raises(redis.RedisError):
+        heartbeat.alive()
+
+
+def test_too_many_bytes_are_refused_before_decoding(examiner: Any) -> None:
+    with pytest.raises(Refused, match="20 MB"):
+        search_create(owner=examiner, data=bytes(21 * 2**20), image_name="q", filters=Filters(), depth="register")
+
+
+def test_filters_survive_storage() -> None:
+    from datetime import date
+
+    filters = Filters(nice=(9, 25), jurisdictions=("EM",), statuses=("registered",), filed_from=date(2020, 1, 2), filed_to=None)
+    assert filters_from_json(filters_to_json(filters)) == filters
+
+
+def test_unavailable_is_a_refusal_with_its_own_status() -> None:
+    assert issubclass(Unavailable, Refused) and Unavailable.status == 503
