@@ -104,7 +104,8 @@ def _decode(data: bytes, max_side: int | None) -> Picture:
             "The image is damaged or incomplete and cannot be read to its end; "
             f"open it in an image program and save it again as PNG ({type(error).__name__})."
         ) from None
-    return Picture(pixels, *full)
+    picture = Picture(pixels, *full)
+    return picture if max_side is None else reduce_picture(picture, max_side=max_side)
 
 
 def _check_bytes(data: bytes) -> None:

@@ -33,8 +33,8 @@ Grey = NDArray[np.uint8]
 class Normalised:
     """A normalised mark, and where it was.
 
-    grey: uint8 (SIDE, SIDE), dark ink on white. A point (x, y) of it is (x * scale + left,
-    y * scale + top) in the original image of `width` x `height` pixels. inverted: the paper was dark. blank: no ink found.
+    grey: uint8 (SIDE, SIDE), dark ink on white. A point (x, y) of it is (x * scale + left, y * scale + top)
+    in the original image of `width` x `height` pixels. inverted: the paper was dark. blank: no ink found.
     """
 
     grey: Grey

@@ -15,7 +15,8 @@ from search.retrieval.engines import Mask, Vectors
 faiss: Any = _faiss  # its stubs describe the C++ classes, not the Python calls
 
 _PROBED_SHARE = 1 / 16
-"""Share of the inverted lists an unfiltered search visits."""
+_PROBED_LEAST = 16
+"""Inverted lists an unfiltered search visits: a share of them, and never fewer than this."""
 _TRAIN_PER_LIST = 40
 
 
@@ -68,7 +69,8 @@ class FaissIndex:
         if not self._lists:
             return faiss.SearchParameters(sel=selector) if selector is not None else None
         # The rarer the filter, the more lists: enough for the list to be filled several times over.
-        probes = max(self._lists * _PROBED_SHARE, 4 * k / max(share * self.count / self._lists, 1e-9))
+        filling = 4 * k / max(share * self.count / self._lists, 1e-9)
+        probes = max(_PROBED_LEAST, self._lists * _PROBED_SHARE, filling)
         probes = self._lists if share < 2 * _PROBED_SHARE else min(self._lists, math.ceil(probes))
         options: dict[str, Any] = {"nprobe": int(probes)}
         if selector is not None:

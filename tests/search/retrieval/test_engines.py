@@ -15,8 +15,8 @@ ROWS = unit(np.random.default_rng(1).normal(size=(3000, 24)))
 QUERIES = unit(ROWS[:20] + 0.3 * np.random.default_rng(2).normal(size=(20, 24)) / 5)
 BUILD: dict[str, Callable[[np.ndarray], VectorIndex]] = {
     "exact": ExactIndex,
-    "faiss-flat": lambda rows: FaissIndex.build(rows),
-    "faiss-ivf": lambda rows: FaissIndex.build(rows, lists=16),
+    "faiss-flat": FaissIndex.build,
+    "faiss-ivf": lambda rows: FaissIndex.build(rows, lists=64),
 }
 LOAD: dict[str, Callable[[Path], VectorIndex]] = {
     "exact": ExactIndex.load,

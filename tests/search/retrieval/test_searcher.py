@@ -80,7 +80,10 @@ def test_ranks_like_a_full_comparison_with_eq_1(searcher: Searcher, marks: list[
     calibrated = CALIBRATION.apply(similarity_matrix([query], marks)[0])
     scores = fuse(calibrated, [1 / 3] * 3)
     answer = searcher.search(query, EQUAL, candidates=COUNT, top=COUNT)
-    assert numbers(answer) == [f"{i:04}" for i in np.argsort(-scores, kind="stable")]
+    likely = int((scores > 0).sum())  # below, all are 0 and their order is free
+    assert likely > COUNT / 2
+    expected = [f"{i:04}" for i in np.argsort(-scores, kind="stable")]
+    assert numbers(answer)[:likely] == expected[:likely]
     for hit in answer.hits[:20]:
         at = int(hit.number)
         assert hit.score == pytest.approx(float(scores[at]), abs=1e-5)

@@ -35,7 +35,7 @@ def publish(store: SnapshotStore, count: int = 60, *, version: str = "d1", seed:
 def test_before_the_first_there_is_none(tmp_path: Path) -> None:
     store = SnapshotStore(tmp_path / "none")
     assert store.current() is None
-    with pytest.raises(SnapshotRefused, match="manage.py snapshot"):
+    with pytest.raises(SnapshotRefused, match=r"manage\.py snapshot"):
         store.open()
 
 
@@ -170,7 +170,7 @@ def test_a_damaged_file_is_noticed(tmp_path: Path) -> None:
     made = publish(store)
     path = tmp_path / made / "index.faiss"
     path.write_bytes(path.read_bytes()[:-5])
-    with pytest.raises(SnapshotRefused, match="index.faiss"):
+    with pytest.raises(SnapshotRefused, match=r"index\.faiss"):
         store.open()
 
 

@@ -1,0 +1,96 @@
+"""The real encoder on drawn marks: what a copyist does must not hide a mark."""
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageOps
+
+from search.retrieval.describe import Describer
+from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.imaging import Picture, decode_picture
+from search.retrieval.similarity import similarity_matrix
+from tests.search.retrieval.pictures import encoded, pixels, ring, star, star_beside_bars
+
+
+@pytest.fixture(scope="module")
+def describer() -> Describer:
+    return Describer()
+
+
+def cosines(describer: Describer, a: Image.Image, b: Image.Image) -> dict[str, float]:
+    one, two = describer.describe([pixels(a), pixels(b)])
+    return dict(zip(DESCRIPTORS, similarity_matrix([one], [two])[0, 0].tolist(), strict=True))
+
+
+def test_vectors_are_unit_and_named(describer: Describer) -> None:
+    described = describer.describe([pixels(star()), pixels(star_beside_bars())])
+    assert describer.names == DESCRIPTORS
+    for description, size in zip(described, [(200, 200), (420, 200)], strict=True):
+        assert set(description.vectors) == {"general", "edges"}
+        for vector in description.vectors.values():
+            assert vector.dtype == np.float32 and np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
+        assert description.size == size
+        assert len(description.regions) == len(description.boxes)
+        np.testing.assert_allclose(np.linalg.norm(description.regions, axis=1), 1, atol=1e-4)
+
+
+def test_inverted_and_padded_mark_matches_itself(describer: Describer) -> None:
+    copied = ImageOps.expand(ImageOps.invert(star()), (90, 20, 30, 60), fill="black")
+    got = cosines(describer, star(), copied)
+    assert got["general"] >= 0.95 and got["objects"] >= 0.95
+    assert cosines(describer, star(), ring())["general"] < 0.6
+
+
+def test_a_mark_inside_a_longer_one_is_found_by_its_part(describer: Describer) -> None:
+    got = cosines(describer, star(), star_beside_bars())
+    assert got["objects"] > got["general"] + 0.2
+    assert got["objects"] > cosines(describer, ring(), star_beside_bars())["objects"]
+
+
+def test_boxes_lie_in_the_original_image(describer: Describer) -> None:
+    big = star_beside_bars().resize((4200, 2000))
+    picture = decode_picture(encoded(big))
+    assert picture.pixels.shape[1] < 4200
+    description = describer.describe([picture])[0]
+    assert description.size == (4200, 2000)
+    boxes = description.boxes
+    assert boxes[:, [0, 2]].max() <= 4200 and boxes[:, [1, 3]].max() <= 2000 and boxes[:, 2].max() > 1024
+    small = describer.describe([pixels(star_beside_bars())])[0].boxes
+    np.testing.assert_allclose(boxes / 10, small, atol=4)
+
+
+def test_a_blank_image_has_no_edges_and_no_parts_but_is_no_error(describer: Describer) -> None:
+    description = describer.describe([np.full((40, 60, 3), 200, np.uint8)])[0]
+    assert set(description.vectors) == {"general"} and len(description.regions) == 0
+
+
+def test_company_does_not_change_a_description(describer: Describer) -> None:
+    images = [pixels(star()), np.full((40, 60, 3), 255, np.uint8), pixels(ring()), pixels(star_beside_bars())]
+    together = describer.describe(images)
+    for image, expected in zip(images, together, strict=True):
+        alone = describer.describe([image])[0]
+        assert alone.vectors.keys() == expected.vectors.keys()
+        for name, vector in alone.vectors.items():
+            np.testing.assert_allclose(vector, expected.vectors[name], atol=2e-3)
+        np.testing.assert_array_equal(alone.boxes, expected.boxes)
+        np.testing.assert_allclose(alone.regions, expected.regions, atol=2e-3)
+
+
+def test_arrays_and_pictures_are_taken_alike(describer: Describer) -> None:
+    array = pixels(star())
+    a, b = describer.describe([array, Picture(array, 200, 200)])
+    np.testing.assert_allclose(a.vectors["general"], b.vectors["general"], atol=1e-5)
+
+
+def test_no_images_give_no_descriptions(describer: Describer) -> None:
+    assert describer.describe([]) == []
+
+
+def test_thin_lines_and_tiny_and_oblong_marks_are_described(describer: Describer) -> None:
+    thin = Image.new("RGB", (300, 300), "white")
+    ImageDraw.Draw(thin).line((10, 10, 290, 280), fill="black")
+    for image in (thin, Image.new("RGB", (8, 8), "red"), star().resize((900, 9)), star().resize((9, 900))):
+        assert "general" in describer.describe([pixels(image)])[0].vectors
+
+
+def test_version_is_stable() -> None:
+    assert Describer().version == Describer().version

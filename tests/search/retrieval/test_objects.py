@@ -1,0 +1,62 @@
+import numpy as np
+from PIL import Image, ImageDraw
+
+from search.retrieval.descriptors.objects import cut, find_parts
+from search.retrieval.normalise import SIDE, normalise
+from tests.search.retrieval.pictures import pixels, star, star_beside_bars
+
+
+def boxes_in_original(image: Image.Image, count: int = 8) -> np.ndarray:
+    mark = normalise(pixels(image))
+    return mark.to_original(find_parts(mark.grey, count))
+
+
+def overlap(a: np.ndarray, b: tuple[int, int, int, int]) -> float:
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    both = np.prod(np.maximum(high - low, 0))
+    return float(both / (np.prod(a[2:] - a[:2]) + (b[2] - b[0]) * (b[3] - b[1]) - both))
+
+
+def test_finds_the_symbol_beside_the_bars_in_original_pixels() -> None:
+    found = boxes_in_original(star_beside_bars())
+    assert max(overlap(box, (24, 20, 176, 165)) for box in found) > 0.85
+
+
+def test_at_most_count_largest_first() -> None:
+    image = Image.new("RGB", (600, 600), "white")
+    draw = ImageDraw.Draw(image)
+    for i in range(9):
+        side = 30 + 12 * i
+        x, y = 200 * (i % 3) + 10, 200 * (i // 3) + 10
+        draw.rectangle((x, y, x + side, y + side), fill="black")
+    mark = normalise(pixels(image))
+    found = find_parts(mark.grey, 4)
+    areas = np.prod(found[:, 2:] - found[:, :2], axis=1)
+    assert len(found) == 4 and np.all(np.diff(areas) <= 0)
+
+
+def test_drops_specks_and_the_whole_mark_itself() -> None:
+    image = star()
+    ImageDraw.Draw(image).rectangle((3, 3, 6, 6), fill="black")
+    mark = normalise(pixels(image))
+    found = find_parts(mark.grey, 8)
+    areas = np.prod(found[:, 2:] - found[:, :2], axis=1) / SIDE**2
+    assert np.all(areas >= 0.01) and np.all(areas < 0.81)
+
+
+def test_a_blank_mark_has_no_parts() -> None:
+    assert find_parts(np.full((SIDE, SIDE), 255, np.uint8), 4).shape == (0, 4)
+
+
+def test_solid_black_is_no_error() -> None:
+    assert find_parts(np.zeros((SIDE, SIDE), np.uint8), 4).shape[1] == 4
+
+
+def test_a_cut_part_is_centred_on_white() -> None:
+    grey = np.full((SIDE, SIDE), 255, np.uint8)
+    grey[100:120, 40:140] = 0
+    part = cut(grey, np.array([40, 100, 140, 120]), 128)
+    assert part.shape == (128, 128, 3)
+    rows, columns = np.where(part[:, :, 0] < 128)
+    assert abs(rows.mean() - 63.5) < 1.5 and abs(columns.mean() - 63.5) < 1.5
+    assert part[0].min() == 255
