@@ -1,0 +1,133 @@
+"""`manage.py evaluate`: mAP@100, NAR, median rank and recall@100 in METU layout; needs no database."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseError
+
+from search.retrieval.descriptors import DESCRIPTORS
+from tuning.evaluation import FUSED, VARIANTS, LayoutError, evaluate, load, split_groups, to_json, to_text
+
+
+class Command(BaseCommand):
+    help = "Measure how well descriptors and their fusion find the relatives of each query."
+    requires_system_checks: Sequence[str] = []
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--queries", type=Path, required=True, metavar="DIR", help="<instance>-<group>.jpg files"
+        )
+        parser.add_argument("--pool", type=Path, required=True, metavar="DIR", help="all other marks")
+        parser.add_argument(
+            "--descriptor",
+            action="append",
+            choices=[FUSED, *DESCRIPTORS],
+            help="may be given several times (default: fused)",
+        )
+        variant = parser.add_mutually_exclusive_group()
+        variant.add_argument(
+            "--exclude-query", action="store_true", help="only the variant without the query in its list"
+        )
+        variant.add_argument("--include-query", action="store_true", help="only the official METU variant")
+        parser.add_argument(
+            "--split", choices=["fit", "validate", "test"], help="only the queries of one split of the groups"
+        )
+        parser.add_argument(
+            "--splits",
+            type=Path,
+            metavar="FILE",
+            help="splits file (default: splits.json beside the queries)",
+        )
+        parser.add_argument(
+            "--no-cache", action="store_true", help="describe every image anew and keep nothing"
+        )
+        parser.add_argument("--json", action="store_true")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            found = self._evaluate(options)
+        except LayoutError as error:
+            raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"A file cannot be read or written: {error}.") from None
+        if found.refused:
+            self.stderr.write(f"{found.refused} pool images could not be read and were left out.")
+        self.stdout.write(json.dumps(to_json(found), indent=1) if options["json"] else to_text(found))
+
+    def _evaluate(self, options: dict[str, Any]) -> Any:
+        from tqdm import tqdm
+
+        from search.retrieval.describe import Describer
+        from search.retrieval.encoders import WeightsUnusable
+        from search.retrieval.vector_store import VectorStore
+
+        layout = load(options["queries"], options["pool"])
+        only = None
+        if options["split"]:
+            only = split_groups(layout, path=options["splits"])[options["split"]]
+        try:
+            describer = Describer()
+        except WeightsUnusable as error:
+            raise LayoutError(str(error)) from None
+        store = (
+            None
+            if options["no_cache"]
+            else VectorStore(settings.TM_DATA_DIR / "evaluate-cache", describer.version)
+        )
+        variants = VARIANTS
+        if options["exclude_query"] or options["include_query"]:
+            variants = ("excluded",) if options["exclude_query"] else ("official",)
+        total = len(layout.query_paths) + len(layout.pool_paths)
+        with tqdm(total=total, unit="mark", desc="evaluate", file=sys.stderr, mininterval=0.5) as bar:
+            return evaluate(
+                layout,
+                describer,
+                descriptors=list(dict.fromkeys(options["descriptor"] or [FUSED])),
+                variants=variants,
+                weights_for=_live_weights(describer.version),
+                only_groups=only,
+                store=store,
+                done=bar.update,
+            )
+
+
+def _live_weights(descriptors_version: str) -> Any:
+    """Weights of the live parameter set for each query's cluster; None (equal weights) where there is none.
+
+    A clean clone has no database, and that is fine here.
+    """
+    from search.engine import engine
+    from search.retrieval.snapshot import SnapshotRefused
+    from search.selectors import live_parameters
+
+    try:
+        live = live_parameters()
+    except DatabaseError:
+        live = None
+    if live is None or live.descriptors_version != descriptors_version:
+        return None
+    names = DESCRIPTORS
+    if not live.clusters:
+        return lambda descriptions: np.array(live.default.weight_vector(names))
+    snapshots = engine.snapshots
+    current = snapshots.current()
+    try:
+        clusters = snapshots.open(current).clusters if current else None
+    except SnapshotRefused:
+        clusters = None
+    if clusters is None or clusters.version != live.clusters_version:
+        return lambda descriptions: np.array(live.default.weight_vector(names))
+
+    def weights(descriptions: Any) -> Any:
+        numbers = clusters.assign(np.stack([d.vectors["general"] for d in descriptions]))
+        return np.array([live.for_cluster(int(c)).weight_vector(names) for c in numbers])
+
+    return weights
