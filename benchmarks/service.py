@@ -29,7 +29,10 @@ DEMO = ROOT / "search" / "demo"
 
 def percentiles(values: list[float]) -> dict[str, float]:
     ordered = sorted(values)
-    return {"p50": round(statistics.median(ordered), 1), "p95": round(ordered[int(0.95 * (len(ordered) - 1))], 1)}
+    return {
+        "p50": round(statistics.median(ordered), 1),
+        "p95": round(ordered[int(0.95 * (len(ordered) - 1))], 1),
+    }
 
 
 def say(text: str) -> None:
@@ -99,7 +102,11 @@ def measure_ingest(work: Path, marks: int = 400) -> dict[str, float]:
     file = work / "ingest.csv"
     file.write_text("\n".join(lines[: marks + 1]), "utf-8")
     seconds, _ = manage("ingest", str(DEMO), "--csv", str(file), data=data)
-    return {"ingest_marks": marks, "ingest_s": round(seconds, 1), "ingest_marks_per_s": round(marks / seconds, 1)}
+    return {
+        "ingest_marks": marks,
+        "ingest_s": round(seconds, 1),
+        "ingest_marks_per_s": round(marks / seconds, 1),
+    }
 
 
 def _without_demo(data: Path) -> Path:
@@ -128,16 +135,32 @@ def measure_evaluate(work: Path, queries: int = 400, marks: int = 4000) -> dict[
                 instance, group = source.stem.split("-")
                 target = f"{int(instance) + 100 * (number // len(sources))}-{group}"
             image.save(folder / f"{target}.png")
-    arguments = ["evaluate", "--queries", str(folders["queries"]), "--pool", str(folders["pool"]), "--no-cache", "--json"]
+    arguments = [
+        "evaluate",
+        "--queries",
+        str(folders["queries"]),
+        "--pool",
+        str(folders["pool"]),
+        "--no-cache",
+        "--json",
+    ]
     seconds, out = manage(*arguments, data=_without_demo(work / "evaluate-data"))
     answer = json.loads(out)
-    return {"evaluate_queries": answer["queries"], "evaluate_marks": answer["marks"], "evaluate_s": round(seconds, 1)}
+    return {
+        "evaluate_queries": answer["queries"],
+        "evaluate_marks": answer["marks"],
+        "evaluate_s": round(seconds, 1),
+    }
 
 
 def measure_tuning(work: Path) -> dict[str, float]:
     """Weight candidates a second on the demo's held-out queries, alone and with Optuna choosing."""
     done = subprocess.run(
-        [sys.executable, str(ROOT / "benchmarks" / "tuning_speed.py")], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, str(ROOT / "benchmarks" / "tuning_speed.py")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
@@ -145,7 +168,9 @@ def measure_tuning(work: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", nargs="+", choices=["start", "search", "tuning", "ingest", "evaluate"])
     parser.add_argument("--searches", type=int, default=100)
     options = parser.parse_args()

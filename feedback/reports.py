@@ -89,15 +89,51 @@ def render_csv(content: ReportContent) -> bytes:
     names = _descriptor_names(content.results)
     out = io.StringIO()
     writer = csv.writer(out)
-    head = ["rank", "number", "name", "owner", "nice_classes", "jurisdiction", "status", "filing_date", "score", *names]
-    writer.writerow([*head, "preselected", "search", "query", "filters", "examiner", "reported", "parameter_set", "snapshot"])
+    head = [
+        "rank",
+        "number",
+        "name",
+        "owner",
+        "nice_classes",
+        "jurisdiction",
+        "status",
+        "filing_date",
+        "score",
+        *names,
+    ]
+    writer.writerow(
+        [
+            *head,
+            "preselected",
+            "search",
+            "query",
+            "filters",
+            "examiner",
+            "reported",
+            "parameter_set",
+            "snapshot",
+        ]
+    )
     search = content.search
     for result in content.results:
         mark = result.mark
-        row = [result.rank, mark.number, mark.name, mark.owner, " ".join(map(str, mark.nice_classes)), mark.jurisdiction]
+        row = [
+            result.rank,
+            mark.number,
+            mark.name,
+            mark.owner,
+            " ".join(map(str, mark.nice_classes)),
+            mark.jurisdiction,
+        ]
         row += [mark.status, mark.filing_date or "", f"{100 * result.score:.1f}"]
         row += [_percent(result.similarities.get(name)) for name in names]
-        row += [result.preselected, search.pk, search.image_name, filters_in_words(search.filters), content.by]
+        row += [
+            result.preselected,
+            search.pk,
+            search.image_name,
+            filters_in_words(search.filters),
+            content.by,
+        ]
         row += [content.at.isoformat(timespec="seconds"), f"P{search.parameter_set_id}", search.snapshot]
         writer.writerow([_no_formula(cell) for cell in row])
     return out.getvalue().encode("utf-8-sig")
@@ -128,10 +164,14 @@ def render_pdf(content: ReportContent) -> bytes:
     def text(value: Any, style: ParagraphStyle = small) -> Paragraph:
         return Paragraph(escape(str(value)), style)
 
-    stamps = Table([[text(label), text(value)] for label, value in content.stamps], colWidths=[34 * mm, 80 * mm])
+    stamps = Table(
+        [[text(label), text(value)] for label, value in content.stamps], colWidths=[34 * mm, 80 * mm]
+    )
     stamps.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("BOTTOMPADDING", (0, 0), (-1, -1), 1)]))
     query = _picture(preview_name(content.search.image), 50 * mm) or text("(image no longer on file)")
-    header = Table([[query, stamps]], colWidths=[58 * mm, 116 * mm], style=[("VALIGN", (0, 0), (-1, -1), "TOP")])
+    header = Table(
+        [[query, stamps]], colWidths=[58 * mm, 116 * mm], style=[("VALIGN", (0, 0), (-1, -1), "TOP")]
+    )
     count = len(content.results)
     story: list[Flowable] = [
         text("Trade mark search report", styles["Title"]),
@@ -160,13 +200,25 @@ def _result_table(results: list[SearchResult], text: Any) -> Table:
     rows = [[text(head) for head in ("Rank", "Mark", "Details", "Score", "Why")]]
     for result in results:
         mark = result.mark
-        facts = [mark.number, mark.owner, "Nice " + ", ".join(map(str, mark.nice_classes)) if mark.nice_classes else ""]
+        facts = [
+            mark.number,
+            mark.owner,
+            "Nice " + ", ".join(map(str, mark.nice_classes)) if mark.nice_classes else "",
+        ]
         facts.append(" · ".join(filter(None, [mark.jurisdiction, mark.status, str(mark.filing_date or "")])))
         why = "; ".join(f"{name} {_percent(result.similarities.get(name)) or '-'}" for name in names)
         picture = _picture(media.thumbnail_name(mark.image), 22 * mm) or text("(no image)")
         details = [text(mark.name), *[text(fact) for fact in facts if fact]]
         origin = "pre-selected" if result.preselected else "added by the examiner"
-        rows.append([text(result.rank), picture, details, [text(f"{100 * result.score:.1f} %"), text(origin)], text(why)])
+        rows.append(
+            [
+                text(result.rank),
+                picture,
+                details,
+                [text(f"{100 * result.score:.1f} %"), text(origin)],
+                text(why),
+            ]
+        )
     table = Table(rows, colWidths=[12 * mm, 28 * mm, 68 * mm, 28 * mm, 38 * mm], repeatRows=1)
     table.setStyle(
         TableStyle(

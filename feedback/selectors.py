@@ -10,14 +10,18 @@ from search.models import Search
 
 def selection_changes(search: Search) -> dict[str, bool]:
     """Mark number -> selected, for the marks whose selection was ever touched; the latest word counts."""
-    return dict(Selection.objects.filter(search=search).order_by("id").values_list("mark__number", "selected"))
+    return dict(
+        Selection.objects.filter(search=search).order_by("id").values_list("mark__number", "selected")
+    )
 
 
 def selected_numbers(search: Search) -> set[str]:
     """The final selection U of a search: pre-selected ones minus removals plus additions."""
     changes = selection_changes(search)
     preselected = set(search.results.filter(preselected=True).values_list("mark__number", flat=True))
-    return {number for number in preselected if changes.get(number, True)} | {n for n, chosen in changes.items() if chosen}
+    return {number for number in preselected if changes.get(number, True)} | {
+        n for n, chosen in changes.items() if chosen
+    }
 
 
 def conclusions_between(start: datetime | None, end: datetime) -> QuerySet[Conclusion]:
@@ -33,4 +37,6 @@ def conclusions_between(start: datetime | None, end: datetime) -> QuerySet[Concl
 
 
 def latest_report(search: Search) -> Report | None:
-    return Report.objects.filter(conclusion__search=search).select_related("conclusion").order_by("-id").first()
+    return (
+        Report.objects.filter(conclusion__search=search).select_related("conclusion").order_by("-id").first()
+    )

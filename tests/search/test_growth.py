@@ -25,7 +25,13 @@ def test_bad_lines_are_named_and_the_others_read(tmp_path: Path) -> None:
     file = write_csv(
         tmp_path,
         [
-            {"number": "1", "name": "a", "image": "a.png", "nice_classes": "9; 25", "filing_date": "2020-01-02"},
+            {
+                "number": "1",
+                "name": "a",
+                "image": "a.png",
+                "nice_classes": "9; 25",
+                "filing_date": "2020-01-02",
+            },
             {"number": "", "name": "b", "image": "b.png"},
             {"number": "3", "name": "c", "image": "../../etc/passwd"},
             {"number": "4", "name": "d", "image": "d.png", "nice_classes": "46"},
@@ -35,8 +41,16 @@ def test_bad_lines_are_named_and_the_others_read(tmp_path: Path) -> None:
     )
     rows, problems = read_rows(tmp_path, file)
     assert [row.number for row in rows] == ["1"] and rows[0].nice_classes == (9, 25)
-    assert [problem.split(":")[0] for problem in problems] == ["Line 3", "Line 4", "Line 5", "Line 6", "Line 7"]
-    assert "outside" in problems[1] and "46" in problems[2] and "date" in problems[3] and "twice" in problems[4]
+    assert [problem.split(":")[0] for problem in problems] == [
+        "Line 3",
+        "Line 4",
+        "Line 5",
+        "Line 6",
+        "Line 7",
+    ]
+    assert (
+        "outside" in problems[1] and "46" in problems[2] and "date" in problems[3] and "twice" in problems[4]
+    )
 
 
 @pytest.mark.parametrize("content", [b"number;name\n", b"\xff\xfe\x00bad", b""])
@@ -49,7 +63,13 @@ def test_a_file_that_is_no_such_csv_is_refused(tmp_path: Path, content: bytes) -
 def test_ingest_is_resumable_and_repeating_it_changes_nothing(register: Any, marks_folder: Path) -> None:
     rows, _ = read_rows(marks_folder, marks_folder / "marks.csv")
     again = ingest(rows)
-    assert (again.added, again.changed, again.unchanged, again.described, again.snapshot) == (0, 0, 40, 0, None)
+    assert (again.added, again.changed, again.unchanged, again.described, again.snapshot) == (
+        0,
+        0,
+        40,
+        0,
+        None,
+    )
     Mark.objects.filter(number="T/007").delete()  # as after a kill: described, but its row is missing
     resumed = ingest(rows)
     assert (resumed.added, resumed.unchanged, resumed.described) == (1, 39, 0)
@@ -63,7 +83,11 @@ def test_a_new_mark_is_found_after_its_ingest_and_clusters_stay(register: Any, t
                                 {"number": "N3", "name": "none", "image": "missing.png"}])  # fmt: skip
     rows, _ = read_rows(tmp_path, file)
     report = ingest(rows)
-    assert report.added == 1 and len(report.problems) == 2 and all(p.startswith("Mark N") for p in report.problems)
+    assert (
+        report.added == 1
+        and len(report.problems) == 2
+        and all(p.startswith("Mark N") for p in report.problems)
+    )
     after = register.searcher().snapshot  # picked up without a restart
     assert after.id == report.snapshot != before.id and after.count == before.count + 1
     assert after.clusters.version == before.clusters.version

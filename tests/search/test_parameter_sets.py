@@ -7,7 +7,12 @@ import pytest
 
 from search.errors import Conflict, Refused
 from search.models import ParameterSetEvent
-from search.parameter_sets import parameter_set_create, parameter_set_ensure, parameter_set_promote, parameter_set_roll_back
+from search.parameter_sets import (
+    parameter_set_create,
+    parameter_set_ensure,
+    parameter_set_promote,
+    parameter_set_roll_back,
+)
 from search.selectors import live_parameter_set
 from tests.factories import live_set
 
@@ -17,7 +22,9 @@ pytestmark = pytest.mark.django_db
 def child(parent: Any, threshold: float = 0.7) -> Any:
     parameters = parent.unpack()
     default = replace(parameters.default, threshold=threshold)
-    return parameter_set_create(parameters=replace(parameters, default=default), made_by="test", reason="try", parent=parent)
+    return parameter_set_create(
+        parameters=replace(parameters, default=default), made_by="test", reason="try", parent=parent
+    )
 
 
 def test_what_is_stored_is_what_is_read() -> None:
@@ -50,7 +57,10 @@ def test_a_rollback_needs_a_reason_and_a_set_that_has_served() -> None:
     parameter_set_roll_back(target=base, actor="ada", reason="complaints")
     assert live_parameter_set() == base
     newest = ParameterSetEvent.objects.order_by("-id")[:2]
-    assert {(e.parameter_set_id, e.kind, e.actor) for e in newest} == {(made.pk, "rolled_back", "ada"), (base.pk, "live", "ada")}
+    assert {(e.parameter_set_id, e.kind, e.actor) for e in newest} == {
+        (made.pk, "rolled_back", "ada"),
+        (base.pk, "live", "ada"),
+    }
 
 
 def test_parameter_sets_are_immutable() -> None:

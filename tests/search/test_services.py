@@ -19,7 +19,9 @@ pytestmark = pytest.mark.django_db
 
 def create(owner: Any, seed: int = 3, **filters: Any) -> Search:
     data = pictures.encoded(pictures.mark(seed))
-    return search_create(owner=owner, data=data, image_name="q.png", filters=Filters(**filters), depth="register")
+    return search_create(
+        owner=owner, data=data, image_name="q.png", filters=Filters(**filters), depth="register"
+    )
 
 
 def test_a_mark_finds_itself_first_and_the_search_is_stamped(register: Any, examiner: Any) -> None:
@@ -42,7 +44,9 @@ def test_inverted_and_padded_it_still_finds_itself(register: Any, examiner: Any)
     picture = ImageOps.invert(pictures.mark(5))
     padded = Image.new("RGB", (400, 300), "black")
     padded.paste(picture, (180, 60))
-    search = search_create(owner=examiner, data=pictures.encoded(padded), image_name="q", filters=Filters(), depth="register")
+    search = search_create(
+        owner=examiner, data=pictures.encoded(padded), image_name="q", filters=Filters(), depth="register"
+    )
     search_run(search_id=str(search.pk))
     assert search.results.select_related("mark").first().mark.number == "T/005"
 
@@ -74,7 +78,9 @@ def test_an_unknown_id_is_not_an_error(db: Any) -> None:
     assert search_run(search_id="00000000-0000-0000-0000-000000000000") == "not queued"
 
 
-def test_without_a_register_the_search_fails_with_a_sentence(examiner: Any, settings: Any, tmp_path: Any) -> None:
+def test_without_a_register_the_search_fails_with_a_sentence(
+    examiner: Any, settings: Any, tmp_path: Any
+) -> None:
     settings.MEDIA_ROOT = tmp_path
     search = create(examiner)
     assert search_run(search_id=str(search.pk)) == "failed"
@@ -104,18 +110,30 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def running(owner: Any, worker: str, attempts: int = 1, seconds: int = 20) -> Search:
     began = timezone.now() - timedelta(seconds=seconds)
-    return Search.objects.create(owner=owner, image="searches/x", status="running", worker=worker, attempts=attempts, started_at=began)
+    return Search.objects.create(
+        owner=owner, image="searches/x", status="running", worker=worker, attempts=attempts, started_at=began
+    )
 
 
 def test_the_sweep_requeues_searches_of_dead_workers_only(examiner: Any, workers: dict[str, Any]) -> None:
     workers["living"]["alive:1"] = {}
-    dead, alive, young = running(examiner, "dead:1"), running(examiner, "alive:1"), running(examiner, "dead:1", seconds=1)
+    dead, alive, young = (
+        running(examiner, "dead:1"),
+        running(examiner, "alive:1"),
+        running(examiner, "dead:1", seconds=1),
+    )
     assert sweep()["requeued"] == 1
     assert workers["sent"] == [str(dead.pk)]
-    assert [Search.objects.get(pk=s.pk).status for s in (dead, alive, young)] == ["queued", "running", "running"]
+    assert [Search.objects.get(pk=s.pk).status for s in (dead, alive, young)] == [
+        "queued",
+        "running",
+        "running",
+    ]
 
 
-def test_an_image_that_kills_its_worker_is_given_up_with_a_sentence(examiner: Any, workers: dict[str, Any]) -> None:
+def test_an_image_that_kills_its_worker_is_given_up_with_a_sentence(
+    examiner: Any, workers: dict[str, Any]
+) -> None:
     search = running(examiner, "dead:1", attempts=MAX_ATTEMPTS)
     assert sweep() == {"requeued": 0, "given_up": 1, "sent": 0}
     search.refresh_from_db()
@@ -129,7 +147,9 @@ def test_the_sweep_sends_again_what_a_dead_broker_dropped(examiner: Any, workers
     assert sweep()["sent"] == 0  # not again at once
 
 
-def test_with_the_broker_away_the_search_is_kept(examiner: Any, settings: Any, tmp_path: Any, django_capture_on_commit_callbacks: Any) -> None:
+def test_with_the_broker_away_the_search_is_kept(
+    examiner: Any, settings: Any, tmp_path: Any, django_capture_on_commit_callbacks: Any
+) -> None:
     settings.MEDIA_ROOT = tmp_path
     with django_capture_on_commit_callbacks(execute=True):
         search = create(examiner)
@@ -140,13 +160,21 @@ def test_with_the_broker_away_the_search_is_kept(examiner: Any, settings: Any, t
 
 def test_too_many_bytes_are_refused_before_decoding(examiner: Any) -> None:
     with pytest.raises(Refused, match="20 MB"):
-        search_create(owner=examiner, data=bytes(21 * 2**20), image_name="q", filters=Filters(), depth="register")
+        search_create(
+            owner=examiner, data=bytes(21 * 2**20), image_name="q", filters=Filters(), depth="register"
+        )
 
 
 def test_filters_survive_storage() -> None:
     from datetime import date
 
-    filters = Filters(nice=(9, 25), jurisdictions=("EM",), statuses=("registered",), filed_from=date(2020, 1, 2), filed_to=None)
+    filters = Filters(
+        nice=(9, 25),
+        jurisdictions=("EM",),
+        statuses=("registered",),
+        filed_from=date(2020, 1, 2),
+        filed_to=None,
+    )
     assert filters_from_json(filters_to_json(filters)) == filters
 
 
