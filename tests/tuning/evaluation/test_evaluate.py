@@ -80,7 +80,7 @@ def test_unreadable_pool_images_are_counted_and_left_out(layout, tmp_path, cache
 
 def test_an_unreadable_query_is_an_error_that_names_it(layout):
     layout.query_paths[0].write_bytes(b"broken")
-    with pytest.raises(LayoutError, match="The query 1-1[.]png cannot be used"):
+    with pytest.raises(LayoutError, match=r"The query 1-1\.png cannot be used"):
         run(layout)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error as DatabaseError
+from django.db import connection
 
 from search.retrieval.descriptors import DESCRIPTORS
 from tuning.evaluation import FUSED, VARIANTS, LayoutError, evaluate, load, split_groups, to_json, to_text
@@ -59,7 +60,12 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"A file cannot be read or written: {error}.") from None
         if found.refused:
-            self.stderr.write(f"{found.refused} pool images could not be read and were left out.")
+            what = (
+                "1 pool image could not be read and was"
+                if found.refused == 1
+                else f"{found.refused} pool images could not be read and were"
+            )
+            self.stderr.write(f"{what} left out.")
         self.stdout.write(json.dumps(to_json(found), indent=1) if options["json"] else to_text(found))
 
     def _evaluate(self, options: dict[str, Any]) -> Any:
@@ -86,7 +92,7 @@ class Command(BaseCommand):
         if options["exclude_query"] or options["include_query"]:
             variants = ("excluded",) if options["exclude_query"] else ("official",)
         total = len(layout.query_paths) + len(layout.pool_paths)
-        with tqdm(total=total, unit="mark", desc="evaluate", file=sys.stderr, mininterval=0.5) as bar:
+        with tqdm(total=total, unit="mark", desc="evaluate", file=sys.stderr, leave=False) as bar:
             return evaluate(
                 layout,
                 describer,
@@ -109,7 +115,7 @@ def _live_weights(descriptors_version: str) -> Any:
     from search.selectors import live_parameters
 
     try:
-        live = live_parameters()
+        live = None if _database_is_absent() else live_parameters()
     except DatabaseError:
         live = None
     if live is None or live.descriptors_version != descriptors_version:
@@ -131,3 +137,8 @@ def _live_weights(descriptors_version: str) -> Any:
         return np.array([live.for_cluster(int(c)).weight_vector(names) for c in numbers])
 
     return weights
+
+
+def _database_is_absent() -> bool:
+    """Asking SQLite for a file that is not there would make an empty one."""
+    return connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).is_file()
