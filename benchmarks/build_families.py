@@ -210,9 +210,7 @@ def build_all(args: argparse.Namespace) -> dict[str, Any]:
 
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", required=True, choices=("train", "val"))
     parser.add_argument("--distractors", required=True, type=int, help="marks in the pool")
     parser.add_argument("--out", required=True, type=Path, help="directory outside git")
@@ -237,11 +235,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"{error.filename or 'A file'}: {error.strerror}.", file=sys.stderr)
         return 1
-    print(
-        json.dumps(
-            {key: manifest[key] for key in ("groups", "queries", "pool", "left_out", "licences")}, indent=1
-        )
-    )
+    print(json.dumps({key: manifest[key] for key in ("groups", "queries", "pool", "left_out", "licences")}, indent=1))
     if manifest["pool"] < manifest["build"]["distractors"]:
         print(f"Only {manifest['pool']} marks may stand in this pool.", file=sys.stderr)
     return 0

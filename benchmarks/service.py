@@ -168,9 +168,7 @@ def measure_tuning(work: Path) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=["start", "search", "tuning", "ingest", "evaluate"])
     parser.add_argument("--searches", type=int, default=100)
     options = parser.parse_args()

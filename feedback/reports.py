@@ -164,14 +164,10 @@ def render_pdf(content: ReportContent) -> bytes:
     def text(value: Any, style: ParagraphStyle = small) -> Paragraph:
         return Paragraph(escape(str(value)), style)
 
-    stamps = Table(
-        [[text(label), text(value)] for label, value in content.stamps], colWidths=[34 * mm, 80 * mm]
-    )
+    stamps = Table([[text(label), text(value)] for label, value in content.stamps], colWidths=[34 * mm, 80 * mm])
     stamps.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("BOTTOMPADDING", (0, 0), (-1, -1), 1)]))
     query = _picture(preview_name(content.search.image), 50 * mm) or text("(image no longer on file)")
-    header = Table(
-        [[query, stamps]], colWidths=[58 * mm, 116 * mm], style=[("VALIGN", (0, 0), (-1, -1), "TOP")]
-    )
+    header = Table([[query, stamps]], colWidths=[58 * mm, 116 * mm], style=[("VALIGN", (0, 0), (-1, -1), "TOP")])
     count = len(content.results)
     story: list[Flowable] = [
         text("Trade mark search report", styles["Title"]),
@@ -187,7 +183,9 @@ def render_pdf(content: ReportContent) -> bytes:
     def footer(canvas: Any, doc: Any) -> None:
         canvas.setFont("Helvetica", 7)
         canvas.setFillColor(colors.HexColor("#555555"))
-        stamp = f"Search {content.search.pk}  ·  P{content.search.parameter_set_id}  ·  snapshot {content.search.snapshot}"
+        stamp = (
+            f"Search {content.search.pk}  ·  P{content.search.parameter_set_id}  ·  snapshot {content.search.snapshot}"
+        )
         canvas.drawString(18 * mm, 10 * mm, stamp)
         canvas.drawRightString(A4[0] - 18 * mm, 10 * mm, f"Page {doc.page}")
 

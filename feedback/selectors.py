@@ -10,9 +10,7 @@ from search.models import Search
 
 def selection_changes(search: Search) -> dict[str, bool]:
     """Mark number -> selected, for the marks whose selection was ever touched; the latest word counts."""
-    return dict(
-        Selection.objects.filter(search=search).order_by("id").values_list("mark__number", "selected")
-    )
+    return dict(Selection.objects.filter(search=search).order_by("id").values_list("mark__number", "selected"))
 
 
 def selected_numbers(search: Search) -> set[str]:
@@ -37,6 +35,4 @@ def conclusions_between(start: datetime | None, end: datetime) -> QuerySet[Concl
 
 
 def latest_report(search: Search) -> Report | None:
-    return (
-        Report.objects.filter(conclusion__search=search).select_related("conclusion").order_by("-id").first()
-    )
+    return Report.objects.filter(conclusion__search=search).select_related("conclusion").order_by("-id").first()

@@ -32,7 +32,9 @@ class SearchesApi(APIView):
     permission_classes = [IsExaminer]
     parser_classes = [MultiPartParser, FormParser]
 
-    @extend_schema(request={"multipart/form-data": SearchInput}, responses={201: SearchOutput}, operation_id="searches_create")
+    @extend_schema(
+        request={"multipart/form-data": SearchInput}, responses={201: SearchOutput}, operation_id="searches_create"
+    )
     def post(self, request: Request) -> Response:
         form = SearchInput(data=request.data)
         form.is_valid(raise_exception=True)
@@ -49,11 +51,13 @@ class SearchesApi(APIView):
         return Response(SearchOutput(search).data, status=status.HTTP_201_CREATED)
 
     @extend_schema(
-        parameters=[OpenApiParameter("page", OpenApiTypes.INT)], responses=SearchOutput(many=True), operation_id="searches_list"
+        parameters=[OpenApiParameter("page", OpenApiTypes.INT)],
+        responses=SearchOutput(many=True),
+        operation_id="searches_list",
     )
     def get(self, request: Request) -> Response:
         pages = SearchPages()
-        rows = pages.paginate_queryset(searches_of(request.user).filter(owner=request.user), request, view=self)
+        rows = pages.paginate_queryset(searches_of(request.user).filter(owner_id=request.user.pk), request, view=self)
         return pages.get_paginated_response(SearchOutput(rows, many=True).data)
 
 

@@ -56,8 +56,8 @@ class Row:
 
     def fields(self) -> dict[str, Any]:
         return {
-            "name": self.name, "owner": self.owner, "nice_classes": list(self.nice_classes), "jurisdiction": self.jurisdiction,
-            "status": self.status, "filing_date": self.filing_date, "source": self.source, "licence": self.licence,
+            "name": self.name, "owner": self.owner, "nice_classes": list(self.nice_classes),
+            "jurisdiction": self.jurisdiction, "status": self.status, "filing_date": self.filing_date, "source": self.source, "licence": self.licence,
         }  # fmt: skip
 
 
@@ -90,7 +90,14 @@ def read_rows(folder: Path, file: Path) -> tuple[list[Row], list[str]]:
     seen: set[str] = set()
     for line in reader:
         try:
-            row = _checked({key: (value or "").strip() for key, value in line.items() if isinstance(key, str) and not isinstance(value, list)}, folder)
+            row = _checked(
+                {
+                    key: (value or "").strip()
+                    for key, value in line.items()
+                    if isinstance(key, str) and not isinstance(value, list)
+                },
+                folder,
+            )
             if row.number in seen:
                 raise ValueError(f"the number {row.number} stands in the file twice")
             seen.add(row.number)
@@ -109,7 +116,9 @@ def _checked(line: dict[str, str], folder: Path) -> Row:
     image = (folder / line["image"]).resolve()
     if not image.is_relative_to(folder.resolve()):
         raise ValueError(f"the image {line['image']} lies outside {folder}")
-    classes = tuple(sorted({_nice(word) for word in line.get("nice_classes", "").replace(",", ";").split(";") if word.strip()}))
+    classes = tuple(
+        sorted({_nice(word) for word in line.get("nice_classes", "").replace(",", ";").split(";") if word.strip()})
+    )
     return Row(
         number=line["number"],
         name=line["name"][:200],

@@ -1,5 +1,6 @@
 """Which search workers are alive: a key per worker in the broker that expires when the worker does."""
 
+import contextlib
 import json
 import os
 import socket
@@ -41,15 +42,12 @@ def start(status: Callable[[], dict[str, Any]]) -> threading.Event:
     def beat() -> None:
         client = connect()
         while not stop.is_set():
-            try:
+            # A broker that is away: the next beat tries again; health reports it meanwhile.
+            with contextlib.suppress(redis.RedisError):
                 client.set(_PREFIX + WORKER, json.dumps(status()), ex=_TTL_SECONDS)
-            except redis.RedisError:
-                pass  # the next beat tries again; health reports the broker meanwhile
             stop.wait(_INTERVAL_SECONDS)
-        try:
+        with contextlib.suppress(redis.RedisError):
             client.delete(_PREFIX + WORKER)
-        except redis.RedisError:
-            pass
 
     threading.Thread(target=beat, name="heartbeat", daemon=True).start()
     return stop

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import uuid
 from pathlib import Path
 
@@ -29,7 +28,7 @@ def write(name: str, data: bytes) -> str:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
         partial.write_bytes(data)
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     return name

@@ -18,7 +18,9 @@ def parameter_set_create(
     )
 
 
-def parameter_set_promote(*, parameter_set: ParameterSet, expected: ParameterSet | None, actor: str, reason: str) -> None:
+def parameter_set_promote(
+    *, parameter_set: ParameterSet, expected: ParameterSet | None, actor: str, reason: str
+) -> None:
     """Point `live` at a set, if what is live is still what the caller saw. Raises Conflict otherwise."""
     _move(parameter_set, expected=expected, actor=actor, reason=reason, kind=Kind.RETIRED)
 
@@ -45,7 +47,9 @@ def _move(target: ParameterSet, *, expected: ParameterSet | None, actor: str, re
             _, moved = LivePointer.objects.get_or_create(pk=1, defaults={"parameter_set": target})
         else:
             moved = bool(
-                LivePointer.objects.filter(pk=1, parameter_set=expected).update(parameter_set=target, since=timezone.now())
+                LivePointer.objects.filter(pk=1, parameter_set=expected).update(
+                    parameter_set=target, since=timezone.now()
+                )
             )
         if not moved:
             raise Conflict("Another parameter set went live in the meantime. Start again from that one.")
@@ -60,7 +64,10 @@ def parameter_set_ensure(*, fitting: Parameters, reason: str) -> ParameterSet:
     live = pointer.parameter_set if pointer else None
     if live is not None:
         current = live.unpack()
-        if (current.descriptors_version, current.calibration_version) == (fitting.descriptors_version, fitting.calibration_version):
+        if (current.descriptors_version, current.calibration_version) == (
+            fitting.descriptors_version,
+            fitting.calibration_version,
+        ):
             return live
     with transaction.atomic():
         made = parameter_set_create(parameters=fitting, made_by="service", reason=reason, parent=live)

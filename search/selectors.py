@@ -61,9 +61,14 @@ def register_facets() -> dict[str, list[Any]]:
     """The values that filters can take, as they occur in the register."""
     return {
         "jurisdictions": list(
-            Mark.objects.exclude(jurisdiction="").values_list("jurisdiction", flat=True).distinct().order_by("jurisdiction")
+            Mark.objects.exclude(jurisdiction="")
+            .values_list("jurisdiction", flat=True)
+            .distinct()
+            .order_by("jurisdiction")
         ),
-        "statuses": list(Mark.objects.exclude(status="").values_list("status", flat=True).distinct().order_by("status")),
+        "statuses": list(
+            Mark.objects.exclude(status="").values_list("status", flat=True).distinct().order_by("status")
+        ),
         "nice": list(range(1, 46)),
     }
 

@@ -23,7 +23,10 @@ class WordsField(serializers.ListField):
 class SearchInput(serializers.Serializer):
     image = serializers.FileField(
         allow_empty_file=True,  # an empty file gets the engine's sentence, like every other bad image
-        error_messages={"required": "Send the mark as a file in the field 'image'.", "invalid": "Send the mark as a file."},
+        error_messages={
+            "required": "Send the mark as a file in the field 'image'.",
+            "invalid": "Send the mark as a file.",
+        },
     )
     nice = WordsField(child=serializers.IntegerField(min_value=1, max_value=45), required=False)
     jurisdiction = WordsField(child=serializers.CharField(max_length=8), required=False)
@@ -66,8 +69,8 @@ class SearchOutput(serializers.ModelSerializer):
     class Meta:
         model = Search
         fields = [
-            "id", "status", "message", "error", "owner", "image_name", "width", "height", "filters", "depth", "parameter_set", "snapshot",
-            "cluster", "threshold", "scanned", "count", "timings", "created_at", "finished_at",
+            "id", "status", "message", "error", "owner", "image_name", "width", "height", "filters", "depth",
+            "parameter_set", "snapshot", "cluster", "threshold", "scanned", "count", "timings", "created_at", "finished_at",
         ]  # fmt: skip
 
     def get_parameter_set(self, search: Search) -> str | None:

@@ -162,17 +162,23 @@ def sweep() -> dict[str, int]:
     living = set(heartbeat.alive()) | {heartbeat.WORKER}
     counts = {"requeued": 0, "given_up": 0, "sent": 0}
     # A worker's first beat may come a moment after its first claim.
-    lost = Search.objects.filter(status=Search.Status.RUNNING, started_at__lt=now - timedelta(seconds=5)).exclude(worker__in=living)
+    lost = Search.objects.filter(status=Search.Status.RUNNING, started_at__lt=now - timedelta(seconds=5)).exclude(
+        worker__in=living
+    )
     for search in lost:
         unchanged = Search.objects.filter(pk=search.pk, status=Search.Status.RUNNING, attempts=search.attempts)
         if search.attempts >= MAX_ATTEMPTS:
-            sentence = f"The search worker stopped {search.attempts} times on this image. Try another file of the same mark."
+            sentence = (
+                f"The search worker stopped {search.attempts} times on this image. Try another file of the same mark."
+            )
             counts["given_up"] += unchanged.update(status=Search.Status.FAILED, finished_at=now, error=sentence)
         elif unchanged.update(status=Search.Status.QUEUED, queued_at=now):
             counts["requeued"] += 1
             search_send(search)
     for search in Search.objects.filter(status=Search.Status.QUEUED, queued_at__lt=now - RESEND_AFTER)[:500]:
-        if Search.objects.filter(pk=search.pk, status=Search.Status.QUEUED, queued_at=search.queued_at).update(queued_at=now):
+        if Search.objects.filter(pk=search.pk, status=Search.Status.QUEUED, queued_at=search.queued_at).update(
+            queued_at=now
+        ):
             counts["sent"] += search_send(search)
     return counts
 

@@ -50,7 +50,7 @@ def marks_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("marks")
     with (folder / "marks.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["number", "name", "owner", "nice_classes", "jurisdiction", "status", "filing_date", "image"])
+        writer.writerow("number name owner nice_classes jurisdiction status filing_date image".split())
         for seed in range(MARKS):
             pictures.mark(seed).save(folder / f"{seed}.png")
             rare = seed % 10 == 0
@@ -67,7 +67,9 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def register(db: Any, settings: Any, data_dir: Path, marks_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def register(
+    db: Any, settings: Any, data_dir: Path, marks_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
     """The drawn marks in the database and in a live snapshot. Descriptions are made once per session."""
     from search import engine as engine_module
     from search.growth import ingest, read_rows, snapshot_publish

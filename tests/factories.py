@@ -28,13 +28,19 @@ def live_set(*, threshold: float = 0.8) -> ParameterSet:
 
 def mark(number: str) -> Mark:
     made, _ = Mark.objects.get_or_create(
-        number=number, defaults={"name": f"Mark {number}", "image": f"marks/{number}", "image_sha256": number, "nice_classes": [9]}
+        number=number,
+        defaults={"name": f"Mark {number}", "image": f"marks/{number}", "image_sha256": number, "nice_classes": [9]},
     )
     return made
 
 
 def done_search(
-    owner: Any, *, scores: Sequence[float], threshold: float, cluster: int = 0, similarities: Sequence[dict[str, float]] | None = None
+    owner: Any,
+    *,
+    scores: Sequence[float],
+    threshold: float,
+    cluster: int = 0,
+    similarities: Sequence[dict[str, float]] | None = None,
 ) -> Search:
     """A finished search with marks M1, M2, ... by rank; every descriptor has the score unless told."""
     search = Search.objects.create(

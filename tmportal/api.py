@@ -85,7 +85,8 @@ class ResultOutput(serializers.Serializer):
     rank = serializers.IntegerField()
     score = serializers.FloatField(help_text="calibrated fused similarity, 0 to 100")
     similarities = serializers.DictField(
-        child=serializers.FloatField(allow_null=True), help_text="calibrated similarity per descriptor, 0 to 100; null = missing"
+        child=serializers.FloatField(allow_null=True),
+        help_text="calibrated similarity per descriptor, 0 to 100; null = missing",
     )
     preselected = serializers.BooleanField()
     selected = serializers.BooleanField()
@@ -96,8 +97,12 @@ class ResultOutput(serializers.Serializer):
     jurisdiction = serializers.CharField()
     mark_status = serializers.CharField()
     filing_date = serializers.DateField(allow_null=True)
-    size = serializers.ListField(child=serializers.IntegerField(), help_text="width and height of the mark's original, pixels")
-    boxes = serializers.ListField(allow_null=True, help_text="[query box, mark box] of the best matching parts: x0, y0, x1, y1")
+    size = serializers.ListField(
+        child=serializers.IntegerField(), help_text="width and height of the mark's original, pixels"
+    )
+    boxes = serializers.ListField(
+        allow_null=True, help_text="[query box, mark box] of the best matching parts: x0, y0, x1, y1"
+    )
 
 
 def result_out(result: SearchResult, changes: dict[str, bool]) -> dict[str, Any]:
@@ -163,13 +168,17 @@ class ResultApi(APIView):
 
     @extend_schema(
         request=SelectionInput,
-        responses=inline_serializer("Selected", {"mark": serializers.CharField(), "selected": serializers.BooleanField()}),
+        responses=inline_serializer(
+            "Selected", {"mark": serializers.CharField(), "selected": serializers.BooleanField()}
+        ),
     )
     def patch(self, request: Request, search_id: UUID, number: str) -> Response:
         search = search_get(user=request.user, search_id=search_id)
         form = SelectionInput(data=request.data)
         form.is_valid(raise_exception=True)
-        chosen = selection_set(search=search, number=number, selected=form.validated_data["selected"], user=request.user)
+        chosen = selection_set(
+            search=search, number=number, selected=form.validated_data["selected"], user=request.user
+        )
         return Response({"mark": number, "selected": chosen})
 
 

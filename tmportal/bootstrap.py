@@ -48,7 +48,9 @@ def ensure_static() -> None:
 def ensure_roles() -> None:
     Group.objects.get_or_create(name=EXAMINER)
     administrators, _ = Group.objects.get_or_create(name=ADMINISTRATOR)
-    wanted = Permission.objects.filter(content_type__app_label__in=["django_celery_beat", "search", "feedback", "tuning", "auth"])
+    wanted = Permission.objects.filter(
+        content_type__app_label__in=["django_celery_beat", "search", "feedback", "tuning", "auth"]
+    )
     # The log and the history are looked at, never edited; users and the schedule are managed here.
     administrators.permissions.set([p for p in wanted if p.codename.startswith("view_") or _manages(p)])
 
@@ -91,11 +93,15 @@ def ensure_demo_users() -> dict[str, dict[str, str]]:
     """Demo accounts with passwords made for this data directory. Returns role -> {name, password}."""
     path = settings.TM_DATA_DIR / DEMO_LOGINS
     if not path.exists():
-        logins = {role: {"name": f"demo-{role}", "password": secrets.token_urlsafe(12)} for role in (EXAMINER, ADMINISTRATOR)}
+        logins = {
+            role: {"name": f"demo-{role}", "password": secrets.token_urlsafe(12)} for role in (EXAMINER, ADMINISTRATOR)
+        }
         write_private(path, json.dumps(logins, indent=1))
     logins = json.loads(path.read_text())
     for role, login in logins.items():
-        user, made = get_user_model().objects.get_or_create(username=login["name"], defaults={"is_staff": role == ADMINISTRATOR})
+        user, made = get_user_model().objects.get_or_create(
+            username=login["name"], defaults={"is_staff": role == ADMINISTRATOR}
+        )
         if made:
             user.set_password(login["password"])
             user.save()

@@ -22,7 +22,8 @@ def command(data_dir: Path) -> list[str]:
     socket = Path(settings.BROKER_SOCKET)
     if len(str(socket)) > _LONGEST_SOCKET_PATH:
         raise BrokerPathTooLong(
-            f"The path {socket} is too long for a socket: choose a shorter TM_DATA_DIR, or set REDIS_URL to a server of yours."
+            f"The path {socket} is too long for a socket: choose a shorter TM_DATA_DIR, "
+            "or set REDIS_URL to a server of yours."
         )
     folder = data_dir / "broker"
     folder.mkdir(parents=True, exist_ok=True)

@@ -22,7 +22,10 @@ def demo_load(*, limit: int | None = None) -> None:
     rows = rows[:limit]
     if engine.snapshots.current() is not None and Mark.objects.count() >= len(rows):
         return
-    print(f"Loading the demo register: {len(rows):,} real marks (once; a killed load goes on where it stopped).", flush=True)
+    print(
+        f"Loading the demo register: {len(rows):,} real marks (once; a killed load goes on where it stopped).",
+        flush=True,
+    )
     with tqdm(total=len(rows), unit=" marks", file=sys.stdout, mininterval=1) as bar:
         report = ingest(rows, progress=bar.update)
     for problem in problems + report.problems:

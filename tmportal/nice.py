@@ -6,10 +6,10 @@ Metal goods | Machines and motors | Hand tools | Computers and electronics | Med
 Lighting and heating | Vehicles | Firearms and fireworks | Jewellery and watches | Musical instruments
 Paper and printed matter | Rubber and plastics | Leather goods and bags | Building materials | Furniture
 Household utensils | Ropes, tents and sacks | Yarns and threads | Textiles | Clothing and footwear
-Haberdashery | Carpets and wall coverings | Games and sports goods | Meat, fish and processed food | Coffee, flour and sweets
+Haberdashery | Carpets and wall coverings | Games and sports goods | Meat, fish and processed food | Coffee and bakery
 Fresh produce and animals | Beers and soft drinks | Alcoholic drinks | Tobacco | Advertising and business
 Insurance and finance | Construction and repair | Telecommunications | Transport and travel | Treatment of materials
-Education and entertainment | Science and software | Restaurants and hotels | Medical and beauty care | Legal and security
+Education and entertainment | Science and software | Restaurants and hotels | Medical and beauty care | Legal services
 """
 
 FIRST_SERVICE = 35

@@ -16,7 +16,13 @@ from search.retrieval.imaging import MAX_BYTES
 from search.roles import IsExaminer, is_administrator, is_examiner
 from search.selectors import progress_sentence, register_facets, search_get, searches_of
 from tmportal import nice
-from tmportal.overview import conclusion_state, history_lines, register_is_demo, selection_counts, weights_used
+from tmportal.overview import (
+    conclusion_state,
+    history_lines,
+    register_is_demo,
+    selection_counts,
+    weights_used,
+)
 
 HISTORY_PAGE = 20
 
@@ -29,7 +35,9 @@ def search(request: HttpRequest) -> HttpResponse:
     earlier = _earlier(request)
     filters = earlier.filters if earlier else {}
     context: dict[str, Any] = {
-        "classes": [{"number": n, "title": title, "service": n >= nice.FIRST_SERVICE} for n, title in nice.TITLES.items()],
+        "classes": [
+            {"number": n, "title": title, "service": n >= nice.FIRST_SERVICE} for n, title in nice.TITLES.items()
+        ],
         "facets": facets,
         "filters": filters,
         "depth": earlier.depth if earlier else Search.Depth.REGISTER,
@@ -60,7 +68,11 @@ def results(request: HttpRequest, search_id: UUID) -> HttpResponse:
         "nice_titles": nice.TITLES,
     }
     if found.status == Search.Status.DONE:
-        context |= {"counts": selection_counts(found), "weights": weights_used(found), **conclusion_state(found)}
+        context |= {
+            "counts": selection_counts(found),
+            "weights": weights_used(found),
+            **conclusion_state(found),
+        }
     return render(request, "results.html", context)
 
 
@@ -75,7 +87,7 @@ def history(request: HttpRequest) -> HttpResponse:
 
 
 def _own(request: HttpRequest) -> Any:
-    return searches_of(request.user).filter(owner=request.user)
+    return searches_of(request.user).filter(owner_id=request.user.pk)
 
 
 def _earlier(request: HttpRequest) -> Search | None:

@@ -36,7 +36,9 @@ def only_one(data_dir: Path) -> Iterator[int]:
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "unknown"
-            raise CannotStart(f"tmportal already runs on {data_dir} (process {holder}). Stop it, or set TM_DATA_DIR.") from None
+            raise CannotStart(
+                f"tmportal already runs on {data_dir} (process {holder}). Stop it, or set TM_DATA_DIR."
+            ) from None
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -49,7 +51,9 @@ def must_be_free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError:
-            raise CannotStart(f"Port {port} is in use: set PORT to a free one, for example `PORT=8123 make run`.") from None
+            raise CannotStart(
+                f"Port {port} is in use: set PORT to a free one, for example `PORT=8123 make run`."
+            ) from None
 
 
 def programs(data_dir: Path) -> dict[str, list[str]]:
@@ -58,12 +62,35 @@ def programs(data_dir: Path) -> dict[str, list[str]]:
     celery = [python, "-m", "celery", "--app", "tmportal", "--quiet"]
     level = ["--loglevel", "WARNING", "--without-mingle", "--without-gossip"]
     web = [python, "-m", "gunicorn", "tmportal.wsgi", "--bind", f"{settings.TM_BIND}:{settings.TM_PORT}"]
-    web += ["--worker-class", "gthread", "--workers", "1", "--threads", "8", "--timeout", "60", "--graceful-timeout", "5"]
+    web += [
+        "--worker-class",
+        "gthread",
+        "--workers",
+        "1",
+        "--threads",
+        "8",
+        "--timeout",
+        "60",
+        "--graceful-timeout",
+        "5",
+    ]
     web += ["--worker-tmp-dir", str(data_dir / "run"), "--log-level", "warning", "--no-control-socket"]
     found = {"broker": broker.command(data_dir)} if broker.embedded() else {}
     return found | {
         "search-worker": [*celery, "worker", "-Q", "search", "-P", "threads", "-c", "3", "-n", "search@%%h", *level],
-        "tuning-worker": [*celery, "worker", "-Q", "tuning,ingest", "-P", "prefork", "-c", "1", "-n", "tuning@%%h", *level],
+        "tuning-worker": [
+            *celery,
+            "worker",
+            "-Q",
+            "tuning,ingest",
+            "-P",
+            "prefork",
+            "-c",
+            "1",
+            "-n",
+            "tuning@%%h",
+            *level,
+        ],
         "beat": [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""],
         "web": web,
     }
@@ -109,7 +136,7 @@ def _quoted(part: str) -> str:
 def healthy() -> bool:
     host = "127.0.0.1" if settings.TM_BIND in ("0.0.0.0", "::") else settings.TM_BIND  # noqa: S104
     try:
-        with urllib.request.urlopen(f"http://{host}:{settings.TM_PORT}/api/health/", timeout=2) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"http://{host}:{settings.TM_PORT}/api/health/", timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
@@ -135,8 +162,11 @@ def serve(data_dir: Path, lock: int, announce: list[str]) -> int:
         with contextlib.suppress(ProcessLookupError):
             supervisor.send_signal(signal.SIGTERM)
 
-    supervisor = subprocess.Popen(  # noqa: S603, PLW1509
-        [sys.executable, "-m", "supervisor.supervisord", "-c", str(path)], pass_fds=[lock], start_new_session=True, preexec_fn=_die_with_parent
+    supervisor = subprocess.Popen(  # noqa: S603
+        [sys.executable, "-m", "supervisor.supervisord", "-c", str(path)],
+        pass_fds=[lock],
+        start_new_session=True,
+        preexec_fn=_die_with_parent,
     )
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)

@@ -18,7 +18,9 @@ def evidence_starts() -> dict[int | None, datetime]:
     """Until when each cluster's evidence has been used. A decision for want of evidence uses nothing up."""
     counted = ClusterDecision.objects.exclude(action="no_data").exclude(run__kind=TuningRun.Kind.DRY_RUN)
     counted = counted.filter(run__finished_at__isnull=False).exclude(run__state=TuningRun.State.FAILED)
-    return dict(counted.order_by().values("cluster").annotate(until=Max("run__evidence_until")).values_list("cluster", "until"))
+    return dict(
+        counted.order_by().values("cluster").annotate(until=Max("run__evidence_until")).values_list("cluster", "until")
+    )
 
 
 def logged_searches(live: Parameters, until: datetime, *, names: tuple[str, ...]) -> list[LoggedSearch]:
@@ -40,7 +42,9 @@ def logged_searches(live: Parameters, until: datetime, *, names: tuple[str, ...]
         if used and conclusion.at <= max(used):
             continue
         rows = list(
-            conclusion.impressions.order_by("rank").values_list("similarities", "score", "preselected", "outcome", "seen")
+            conclusion.impressions.order_by("rank").values_list(
+                "similarities", "score", "preselected", "outcome", "seen"
+            )
         )
         if not rows:
             continue
@@ -49,7 +53,9 @@ def logged_searches(live: Parameters, until: datetime, *, names: tuple[str, ...]
                 key=conclusion.search.image_sha256 or str(conclusion.search_id),
                 examiner=conclusion.by_id,
                 cluster=cluster,
-                similarities=np.array([[_number(row[0].get(name)) for name in names] for row in rows], dtype=np.float32),
+                similarities=np.array(
+                    [[_number(row[0].get(name)) for name in names] for row in rows], dtype=np.float32
+                ),
                 scores=np.array([row[1] for row in rows], dtype=np.float64),
                 preselected=np.array([row[2] for row in rows], dtype=bool),
                 selected=np.array([row[3] in _SELECTED for row in rows], dtype=bool),

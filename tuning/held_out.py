@@ -56,7 +56,9 @@ def _described(paths: list[Path], progress: Progress) -> tuple[MarkTable, list[P
     own = VectorStore(Path(settings.TM_DATA_DIR) / "held-out-vectors", engine.describer.version)
     mine = {sha for _, sha in own.known()}
     digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-    fresh = list({digests[path]: path for path in paths if digests[path] not in register and digests[path] not in mine}.values())
+    fresh = list(
+        {digests[path]: path for path in paths if digests[path] not in register and digests[path] not in mine}.values()
+    )
     for start in range(0, len(fresh), _CHUNK):
         progress(start, len(fresh), "describing the held-out marks")
         chunk = []

@@ -83,7 +83,11 @@ def run_carry_out(*, run_id: int) -> str:
         _close(run, State.FAILED, str(refusal))
     except Exception:
         log.exception("tuning run %s failed", run_id)
-        _close(run, State.FAILED, "The run failed inside the service; the log says where. The live parameters are untouched.")
+        _close(
+            run,
+            State.FAILED,
+            "The run failed inside the service; the log says where. The live parameters are untouched.",
+        )
     return run.state
 
 
@@ -131,13 +135,19 @@ def _conclude(run: TuningRun, plan: WeekPlan) -> None:
         if run.kind == Kind.DRY_RUN:
             _close(run, State.VALIDATED, f"Would go live: {plan.reason}")
             return
-        evidence = {"run": run.pk, "searches": run.searches, "gate": {k: v for k, v in run.gate.items() if k != "deltas"}}
+        evidence = {
+            "run": run.pk,
+            "searches": run.searches,
+            "gate": {k: v for k, v in run.gate.items() if k != "deltas"},
+        }
         try:
             with transaction.atomic():
                 made = parameter_set_create(
                     parameters=plan.parameters, made_by="tuning", reason=plan.reason, parent=run.base, evidence=evidence
                 )
-                parameter_set_promote(parameter_set=made, expected=run.base, actor=f"tuning run {run.pk}", reason=plan.reason)
+                parameter_set_promote(
+                    parameter_set=made, expected=run.base, actor=f"tuning run {run.pk}", reason=plan.reason
+                )
         except Conflict as conflict:
             _close(run, State.REJECTED, f"{conflict} (while this run was at work)")
             return
@@ -158,16 +168,24 @@ def roll_back(*, target: ParameterSet, actor: str, reason: str) -> None:
 def recover() -> dict[str, int]:
     """Runs whose worker or message is gone: tried again, a third time at most. Safe to repeat."""
     now = timezone.now()
-    silent = TuningRun.objects.filter(state=State.RUNNING).filter(Q(heartbeat_at__lt=now - _SILENCE) | Q(heartbeat_at=None))
+    silent = TuningRun.objects.filter(state=State.RUNNING).filter(
+        Q(heartbeat_at__lt=now - _SILENCE) | Q(heartbeat_at=None)
+    )
     given_up = silent.filter(attempts__gte=MAX_ATTEMPTS).update(
-        state=State.FAILED, finished_at=now, reason="The tuning worker stopped three times in this run. The live parameters are untouched."
+        state=State.FAILED,
+        finished_at=now,
+        reason="The tuning worker stopped three times in this run. The live parameters are untouched.",
     )
     requeued = silent.filter(attempts__lt=MAX_ATTEMPTS).update(state=State.QUEUED, heartbeat_at=None)
-    waiting = TuningRun.objects.filter(state=State.QUEUED).filter(Q(heartbeat_at=None) | Q(heartbeat_at__lt=now - _RESEND_AFTER))
+    waiting = TuningRun.objects.filter(state=State.QUEUED).filter(
+        Q(heartbeat_at=None) | Q(heartbeat_at__lt=now - _RESEND_AFTER)
+    )
     sent = 0
     for run in waiting.filter(Q(attempts__gt=0) | Q(created_at__lt=now - timedelta(seconds=10))):
         # heartbeat_at of a queued run is when it was last sent.
-        if TuningRun.objects.filter(pk=run.pk, state=State.QUEUED, heartbeat_at=run.heartbeat_at).update(heartbeat_at=now):
+        if TuningRun.objects.filter(pk=run.pk, state=State.QUEUED, heartbeat_at=run.heartbeat_at).update(
+            heartbeat_at=now
+        ):
             sent += _send(run)
     return {"requeued": requeued, "given_up": given_up, "sent": sent}
 

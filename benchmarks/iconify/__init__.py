@@ -1,6 +1,7 @@
 """Real marks from the npm package `@iconify/json`: reading, naming, rendering and choosing them."""
 
 from benchmarks.iconify.families import Families, load_families, load_reserved
+from benchmarks.iconify.metadata import Titles, register_rows
 from benchmarks.iconify.names import BrandFilter, brand_key
 from benchmarks.iconify.package import PINNED_VERSION, IconPackage, Pack, PackageError, open_package
 from benchmarks.iconify.render import RENDERER_VERSION, render_mark, svg_document
@@ -16,11 +17,13 @@ __all__ = [
     "IconPackage",
     "Pack",
     "PackageError",
+    "Titles",
     "brand_key",
     "load_families",
     "load_reserved",
     "open_package",
     "pool_candidates",
+    "register_rows",
     "render_mark",
     "svg_document",
 ]

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 # Words that tell one drawing of a brand from another, not one brand from another.
 _VARIANTS = """
-alt badge black block bold box brand brands circle circled color colored colour colorful dark duotone
-fill filled flat framed glyph horizontal icon icons inverse inverted light line linear logo logomark mark
-mono monochrome negative original outline outlined plain regular reverse reversed round rounded sharp
-solid square squared stroke symbolic text thin twotone vertical white wordmark
+alt background badge black block bold box brand brands circle circled classic color colored colorful
+colour dark duotone fill filled flat framed glyph horizontal icon icons inverse inverted legacy light
+line linear logo logomark mark mono monochrome negative old original outline outlined plain regular
+reverse reversed round rounded sharp solid square squared stroke symbolic text thin twotone vertical
+white wordmark
 """
 VARIANT_WORDS = frozenset(_VARIANTS.split())
 # Some packs prefix every name.
@@ -20,7 +21,8 @@ _PREFIXES = re.compile(r"^(file-type|social|logo|brand|icon|devicon)-")
 _MIN_PREFIX = 5
 
 
-def _words(icon: str) -> list[str]:
+def name_words(icon: str) -> list[str]:
+    """The words of an icon's name, lower case, without a pack's own prefix."""
     return re.findall(r"[a-z0-9]+", _PREFIXES.sub("", icon.lower()))
 
 
@@ -29,7 +31,7 @@ def brand_key(icon: str) -> str:
 
     `adobe-illustrator-logo-block` and `adobeillustrator` both give `adobeillustrator`.
     """
-    words = _words(icon)
+    words = name_words(icon)
     if "logo" in words[1:]:  # "drupal-logo-2-solid": what follows counts drawings
         words = words[: words.index("logo", 1)]
     kept = [word for word in words if word not in VARIANT_WORDS]
@@ -46,7 +48,7 @@ class BrandFilter:
 
     def hits(self, icon: str) -> bool:
         """True when the name is a brand, holds one as whole words, or begins a word with a long one."""
-        words = _words(icon)
+        words = name_words(icon)
         for start in range(len(words)):
             run = ""
             for word in words[start:]:

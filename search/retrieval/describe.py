@@ -24,7 +24,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 # Chosen by measurement on the held-out `val` families: benchmarks/fit_descriptors.py prints the tables.
 POOLING = "mac"
-GENERAL_SIDE = 192
+GENERAL_SIDE = 224
 EDGES_SIDE = 192
 PARTS_SIDE = 128
 PARTS_COUNT = 4

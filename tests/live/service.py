@@ -42,7 +42,7 @@ class Service:
             )
         self.until(lambda: self.healthy() or self.process.poll() is not None, seconds, "the service to be ready")
         assert self.process.poll() is None, self.output.read_text()[-3000:]
-        self.until(lambda: self.logins(), 10, "the logins to be printed")
+        self.until(self.logins, 10, "the logins to be printed")
         return time.monotonic() - began
 
     def stop(self, seconds: float = 30) -> None:
@@ -64,7 +64,9 @@ class Service:
         assert status == 200, body
         return str(body["token"])
 
-    def call(self, method: str, path: str, *, token: str = "", body: Any = None, image: bytes | None = None) -> tuple[int, Any]:
+    def call(
+        self, method: str, path: str, *, token: str = "", body: Any = None, image: bytes | None = None
+    ) -> tuple[int, Any]:
         """(status, parsed JSON or bytes); status 0 when nobody answers."""
         headers = {"Authorization": f"Token {token}"} if token else {}
         data = None
@@ -101,6 +103,7 @@ class Service:
     def processes(self, role: str) -> list[psutil.Process]:
         """Processes of one program ("search-worker", "tuning-worker", "broker", "web", "beat"), parents first."""
         found = []
+        assert self.process
         for process in psutil.Process(self.process.pid).children(recursive=True):
             try:
                 if process.environ().get("TM_ROLE") == role:

@@ -41,7 +41,11 @@ def test_a_search_survives_the_death_of_its_worker(service: Service) -> None:
     states = [service.finished(token, search, 90)["status"] for search in ids]
     assert states == ["done"] * len(ids)
     for search in ids:  # whole answers, each once
-        rows = query(service, "SELECT COUNT(*), COUNT(DISTINCT mark_id) FROM search_searchresult WHERE search_id = ?", search.replace("-", ""))
+        rows = query(
+            service,
+            "SELECT COUNT(*), COUNT(DISTINCT mark_id) FROM search_searchresult WHERE search_id = ?",
+            search.replace("-", ""),
+        )
         count = service.call("GET", f"/api/searches/{search}/", token=token)[1]["count"]
         assert rows == [(count, count)] and count > 0
 
@@ -58,10 +62,14 @@ def test_with_the_broker_away_searches_wait_selections_are_saved_and_the_message
         status, waiting = service.call("POST", "/api/searches/", token=token, image=image)
         assert status in (201, 202) and waiting["status"] == "queued"
         assert time.monotonic() - began < 15
-        status, saved = service.call("PATCH", f"/api/searches/{done['id']}/results/{mark}/", token=token, body={"selected": True})
+        status, saved = service.call(
+            "PATCH", f"/api/searches/{done['id']}/results/{mark}/", token=token, body={"selected": True}
+        )
         assert status == 200 and saved["selected"] is True
         service.until(
-            lambda: "kept" in service.call("GET", f"/api/searches/{waiting['id']}/", token=token)[1]["message"], 20, "a clear message"
+            lambda: "kept" in service.call("GET", f"/api/searches/{waiting['id']}/", token=token)[1]["message"],
+            20,
+            "a clear message",
         )
         status, health = service.call("GET", "/api/health/")
         assert status == 503 and health["broker"] == "The broker does not answer."
@@ -75,7 +83,11 @@ def test_with_the_broker_away_searches_wait_selections_are_saved_and_the_message
 
 def test_a_killed_tuning_worker_leaves_the_live_pointer_and_the_run_is_done_again(service: Service) -> None:
     before = live_pointer(service)
-    created = "INSERT INTO tuning_tuningrun (kind, state, requested_by, created_at, attempts, progress, searches, reason, metrics, gate, candidates, candidates_per_second) VALUES ('dry_run', 'queued', 'test', datetime('now', '-1 minute'), 0, 0, 0, '', '{}', '{}', 0, 0)"
+    created = (
+        "INSERT INTO tuning_tuningrun (kind, state, requested_by, created_at, attempts, progress, searches, reason,"
+        " metrics, gate, candidates, candidates_per_second)"
+        " VALUES ('dry_run', 'queued', 'test', datetime('now', '-1 minute'), 0, 0, 0, '', '{}', '{}', 0, 0)"
+    )
     with sqlite3.connect(service.data_dir / "tmportal.sqlite3", timeout=30) as database:
         run = database.execute(created).lastrowid
 
@@ -90,7 +102,14 @@ def test_a_killed_tuning_worker_leaves_the_live_pointer_and_the_run_is_done_agai
     attempts, reason = query(service, "SELECT attempts, reason FROM tuning_tuningrun WHERE id = ?", run)[0]
     assert attempts == 2 and state() == "no_change", reason
     assert live_pointer(service) == before
-    assert query(service, "SELECT COUNT(*) FROM tuning_clusterdecision WHERE run_id = ? GROUP BY cluster HAVING COUNT(*) > 1", run) == []
+    assert (
+        query(
+            service,
+            "SELECT COUNT(*) FROM tuning_clusterdecision WHERE run_id = ? GROUP BY cluster HAVING COUNT(*) > 1",
+            run,
+        )
+        == []
+    )
 
 
 def test_a_second_start_on_the_same_data_says_who_runs_and_stops_nothing(service: Service) -> None:
@@ -108,7 +127,7 @@ def test_stopping_leaves_no_process_and_starting_again_finds_everything(service:
 
     family = psutil.Process(service.process.pid).children(recursive=True)
     service.stop()
-    gone, alive = psutil.wait_procs(family, timeout=5)
+    _, alive = psutil.wait_procs(family, timeout=5)
     assert not alive
     service.start(120)
     assert service.call("GET", f"/api/searches/{done['id']}/", token=service.token())[1]["count"] == done["count"]

@@ -48,9 +48,7 @@ def test_bad_lines_are_named_and_the_others_read(tmp_path: Path) -> None:
         "Line 6",
         "Line 7",
     ]
-    assert (
-        "outside" in problems[1] and "46" in problems[2] and "date" in problems[3] and "twice" in problems[4]
-    )
+    assert "outside" in problems[1] and "46" in problems[2] and "date" in problems[3] and "twice" in problems[4]
 
 
 @pytest.mark.parametrize("content", [b"number;name\n", b"\xff\xfe\x00bad", b""])
@@ -79,15 +77,11 @@ def test_a_new_mark_is_found_after_its_ingest_and_clusters_stay(register: Any, t
     before = register.searcher().snapshot
     pictures.mark(900).save(tmp_path / "new.png")
     (tmp_path / "broken.png").write_bytes(b"nothing")
-    file = write_csv(tmp_path, [{"number": "N1", "name": "new", "image": "new.png"}, {"number": "N2", "name": "bad", "image": "broken.png"},
-                                {"number": "N3", "name": "none", "image": "missing.png"}])  # fmt: skip
+    images = {"N1": "new.png", "N2": "broken.png", "N3": "missing.png"}
+    file = write_csv(tmp_path, [{"number": number, "name": "x", "image": image} for number, image in images.items()])
     rows, _ = read_rows(tmp_path, file)
     report = ingest(rows)
-    assert (
-        report.added == 1
-        and len(report.problems) == 2
-        and all(p.startswith("Mark N") for p in report.problems)
-    )
+    assert report.added == 1 and len(report.problems) == 2 and all(p.startswith("Mark N") for p in report.problems)
     after = register.searcher().snapshot  # picked up without a restart
     assert after.id == report.snapshot != before.id and after.count == before.count + 1
     assert after.clusters.version == before.clusters.version

@@ -19,9 +19,7 @@ pytestmark = pytest.mark.django_db
 
 def create(owner: Any, seed: int = 3, **filters: Any) -> Search:
     data = pictures.encoded(pictures.mark(seed))
-    return search_create(
-        owner=owner, data=data, image_name="q.png", filters=Filters(**filters), depth="register"
-    )
+    return search_create(owner=owner, data=data, image_name="q.png", filters=Filters(**filters), depth="register")
 
 
 def test_a_mark_finds_itself_first_and_the_search_is_stamped(register: Any, examiner: Any) -> None:
@@ -78,9 +76,7 @@ def test_an_unknown_id_is_not_an_error(db: Any) -> None:
     assert search_run(search_id="00000000-0000-0000-0000-000000000000") == "not queued"
 
 
-def test_without_a_register_the_search_fails_with_a_sentence(
-    examiner: Any, settings: Any, tmp_path: Any
-) -> None:
+def test_without_a_register_the_search_fails_with_a_sentence(examiner: Any, settings: Any, tmp_path: Any) -> None:
     settings.MEDIA_ROOT = tmp_path
     search = create(examiner)
     assert search_run(search_id=str(search.pk)) == "failed"
@@ -131,9 +127,7 @@ def test_the_sweep_requeues_searches_of_dead_workers_only(examiner: Any, workers
     ]
 
 
-def test_an_image_that_kills_its_worker_is_given_up_with_a_sentence(
-    examiner: Any, workers: dict[str, Any]
-) -> None:
+def test_an_image_that_kills_its_worker_is_given_up_with_a_sentence(examiner: Any, workers: dict[str, Any]) -> None:
     search = running(examiner, "dead:1", attempts=MAX_ATTEMPTS)
     assert sweep() == {"requeued": 0, "given_up": 1, "sent": 0}
     search.refresh_from_db()
@@ -160,9 +154,7 @@ def test_with_the_broker_away_the_search_is_kept(
 
 def test_too_many_bytes_are_refused_before_decoding(examiner: Any) -> None:
     with pytest.raises(Refused, match="20 MB"):
-        search_create(
-            owner=examiner, data=bytes(21 * 2**20), image_name="q", filters=Filters(), depth="register"
-        )
+        search_create(owner=examiner, data=bytes(21 * 2**20), image_name="q", filters=Filters(), depth="register")
 
 
 def test_filters_survive_storage() -> None:

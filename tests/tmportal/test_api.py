@@ -55,7 +55,9 @@ def test_somebody_elses_search_is_not_found_for_an_examiner_but_open_to_an_admin
     assert refused.status_code == 403 and "examiner who made the search" in sentence(refused)
 
 
-def test_results_come_in_pages_with_score_similarities_and_selection(api: APIClient, examiner: Any, settings: Any) -> None:
+def test_results_come_in_pages_with_score_similarities_and_selection(
+    api: APIClient, examiner: Any, settings: Any
+) -> None:
     settings.TM_PAGE_SIZE = 2
     search = done_search(examiner, scores=[0.95, 0.7, 0.4], threshold=0.8)
     first = api.get(f"/api/searches/{search.pk}/results/").json()
@@ -112,7 +114,14 @@ def test_a_bad_image_is_refused_at_once_with_a_sentence(api: APIClient, name: st
 
 
 @pytest.mark.parametrize(
-    "field", [{"nice": "46"}, {"nice": "x"}, {"filed_from": "yesterday"}, {"depth": "deep"}, {"filed_from": "2024-02-01", "filed_to": "2024-01-01"}]
+    "field",
+    [
+        {"nice": "46"},
+        {"nice": "x"},
+        {"filed_from": "yesterday"},
+        {"depth": "deep"},
+        {"filed_from": "2024-02-01", "filed_to": "2024-01-01"},
+    ],
 )
 def test_a_wrong_filter_is_refused(api: APIClient, field: dict[str, str]) -> None:
     from django.core.files.uploadedfile import SimpleUploadedFile
@@ -141,7 +150,12 @@ def test_the_schema_needs_a_login() -> None:
 def test_the_schema_describes_the_contract(api: APIClient) -> None:
     answer = api.get("/api/schema/")
     assert answer.status_code == 200
-    for path in ("/api/searches/{search_id}/results/{number}/", "/api/token/", "/api/health/", "/api/searches/{search_id}/report/"):
+    for path in (
+        "/api/searches/{search_id}/results/{number}/",
+        "/api/token/",
+        "/api/health/",
+        "/api/searches/{search_id}/report/",
+    ):
         assert path in answer.content.decode()
 
 

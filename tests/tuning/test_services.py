@@ -59,7 +59,9 @@ def bad_start(register: Any) -> ParameterSet:
     live = live_parameter_set()
     parameters = live.unpack()
     default = replace(parameters.default, weights={"general": 0.2, "edges": 0.4, "objects": 0.4}, threshold=0.6)
-    made = parameter_set_create(parameters=replace(parameters, default=default), made_by="test", reason="bad", parent=live)
+    made = parameter_set_create(
+        parameters=replace(parameters, default=default), made_by="test", reason="bad", parent=live
+    )
     parameter_set_promote(parameter_set=made, expected=live, actor="test", reason="bad start")
     return made
 
@@ -121,7 +123,9 @@ def test_a_week_of_corrections_becomes_better_live_parameters(
     assert live.unpack().for_cluster(0).weights == after
 
 
-def test_a_dry_run_says_what_it_would_do_and_changes_nothing(bad_start: ParameterSet, held_out: None, make_user: Any) -> None:
+def test_a_dry_run_says_what_it_would_do_and_changes_nothing(
+    bad_start: ParameterSet, held_out: None, make_user: Any
+) -> None:
     week(make_user, bad_start)
     done = run("dry_run")
     assert done.state == State.VALIDATED and done.reason.startswith("Would go live")
@@ -146,7 +150,9 @@ def test_too_little_evidence_waits_and_is_kept(bad_start: ParameterSet, held_out
     assert second.decisions.get(cluster=0).searches == 40 and second.state == State.LIVE
 
 
-def test_searches_under_other_descriptors_are_no_evidence(bad_start: ParameterSet, register: Any, make_user: Any) -> None:
+def test_searches_under_other_descriptors_are_no_evidence(
+    bad_start: ParameterSet, register: Any, make_user: Any
+) -> None:
     week(make_user, bad_start, searches=3)
     live = bad_start.unpack()
     assert len(logged_searches(live, timezone.now(), names=DESCRIPTORS)) == 3
@@ -213,7 +219,9 @@ def test_roll_back_marks_the_runs(bad_start: ParameterSet, held_out: None, make_
     assert live_parameter_set() == bad_start and done.state == State.ROLLED_BACK
 
 
-def test_silent_runs_are_tried_again_and_given_up_after_the_third_time(db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_runs_are_tried_again_and_given_up_after_the_third_time(
+    db: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent: list[int] = []
     monkeypatch.setattr(services, "_send", lambda run: bool(sent.append(run.pk)) or True)
     old = timezone.now() - timedelta(minutes=5)

@@ -14,8 +14,8 @@ from search.growth import ingest, read_rows
 
 class Command(BaseCommand):
     help = (
-        "Add marks to the register. The CSV needs number, name, image (a path under DIR); it may have owner, nice_classes (9;25), "
-        "jurisdiction, status, filing_date, source, licence. Run it again after an interruption: it goes on."
+        "Add marks to the register. The CSV needs number, name, image (a path under DIR); it may have owner, "
+        "nice_classes (9;25), jurisdiction, status, filing_date, source, licence. Run it again after an interruption: it goes on."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -36,8 +36,11 @@ class Command(BaseCommand):
             self.stderr.write(problem)
         skipped = len(problems) + len(report.problems)
         self.stdout.write(
-            f"{report.added} added, {report.changed} changed, {report.unchanged} as they were, {report.described} described, "
+            f"{report.added} added, {report.changed} changed, {report.unchanged} as they were, "
+            f"{report.described} described, "
             f"{skipped} refused; snapshot {report.snapshot or 'unchanged'}."
         )
         if skipped:
-            raise CommandError(f"{skipped} of {len(rows) + len(problems)} lines were refused; see above. The others are in.")
+            raise CommandError(
+                f"{skipped} of {len(rows) + len(problems)} lines were refused; see above. The others are in."
+            )

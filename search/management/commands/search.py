@@ -34,9 +34,13 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(answer, indent=1))
             return
         for hit in answer["results"]:
-            why = "  ".join(f"{name} {'-' if value is None else f'{value:.0f}'}" for name, value in hit["similarities"].items())
+            why = "  ".join(
+                f"{name} {'-' if value is None else f'{value:.0f}'}" for name, value in hit["similarities"].items()
+            )
             tick = "*" if hit["preselected"] else " "
-            self.stdout.write(f"{hit['rank']:>4} {hit['score']:5.1f} % {tick} {hit['mark']:<16} {hit['name'][:32]:<32} {why}")
+            self.stdout.write(
+                f"{hit['rank']:>4} {hit['score']:5.1f} % {tick} {hit['mark']:<16} {hit['name'][:32]:<32} {why}"
+            )
         self.stdout.write(f"{answer['parameter_set']}, snapshot {answer['snapshot']}; * = pre-selected")
 
     def _search(self, path: Path, top: int, depth: Any) -> dict[str, Any]:
@@ -50,7 +54,12 @@ class Command(BaseCommand):
         if live is None:
             raise Refused("The register is empty: run `manage.py bootstrap` or `manage.py ingest` first.")
         answer, snapshot = engine.search(
-            path.read_bytes(), live.unpack(), filters=Filters(), depth=depth, candidates=max(settings.TM_CANDIDATES, top), top=top
+            path.read_bytes(),
+            live.unpack(),
+            filters=Filters(),
+            depth=depth,
+            candidates=max(settings.TM_CANDIDATES, top),
+            top=top,
         )
         names = dict(Mark.objects.filter(number__in=[hit.number for hit in answer.hits]).values_list("number", "name"))
         results = [

@@ -15,7 +15,9 @@ class Command(BaseCommand):
     help = "Describe what has no vectors of the present descriptors, build a snapshot and switch to it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--recluster", action="store_true", help="choose the clusters anew; parameters per cluster lapse")
+        parser.add_argument(
+            "--recluster", action="store_true", help="choose the clusters anew; parameters per cluster lapse"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:

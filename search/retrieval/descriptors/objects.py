@@ -1,13 +1,15 @@
-"""`objects`: the parts of a mark, found by k-means and watershed, compared as a set (design section 1).
+"""`objects`: the parts of a mark, compared as a set (design section 1).
 
-Segmentation after Jardim et al., J. Imaging 8(6):163, and science 1.4: k-means with k=2 parts ink from paper,
-a distance transform finds the cores of the ink, watershed parts what merely touches. The mark is normalised
-grey on white already, so the two means are found on the grey histogram, without random centres.
+Ink is parted from paper by k-means with k=2, as in Jardim et al., J. Imaging 8(6):163 (science 1.4); the mark
+is normalised grey on white, so the two means are found on the grey histogram, without random centres. What
+counts as a part was chosen by measurement on held-out families: groups of ink that stand apart, and what a
+shape encloses, with its contrast reversed back. The paper's watershed on the distance transform
+cuts solid ink into pieces that resemble those of any other mark, and lowered every figure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -19,15 +21,30 @@ from search.retrieval.descriptors.vector import VectorDescriptor
 from search.retrieval.imaging import Pixels
 from search.retrieval.normalise import SIDE, Grey, Normalised
 
-VERSION = "parts-1"
+VERSION = "parts-2"
 
 _MIN_AREA = 0.01
 """Boxes below this share of the picture are specks (science 1.4)."""
 _MAX_AREA = 0.80
 """Boxes above this share of the mark's own box are the mark again: `general` has it already."""
-_CORE_DISTANCE = round(20 * SIDE / 224)
-"""Cores closer than this belong to one part: 20 px at 224 px (science 1.4)."""
+_GAP = SIDE // 32
+"""Pieces of ink closer than twice this belong to one group: the letters of a word, the dots of a pattern."""
+_SAME = 0.80
+"""Two boxes that overlap more (intersection over union) are one part."""
+_MIN_SHAPE = 0.075
+_MIN_CONTENT = 0.005
+"""Least share of the picture for a shape to enclose something, and for what it encloses."""
 _PAD = round(4 * SIDE / 224)
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Part:
+    """box: x0, y0, x1, y1 in the normalised square. grey: the square to cut it from (contrast may differ)."""
+
+    box: Box
+    grey: Grey
 
 
 @dataclass(frozen=True)
@@ -52,42 +69,43 @@ class PartsDescriptor:
 
     def describe(self, marks: Sequence[Normalised]) -> list[Parts]:
         found = [find_parts(mark.grey, self.count) for mark in marks]
-        cuts = [
-            cut(mark.grey, box, self.side) for mark, boxes in zip(marks, found, strict=True) for box in boxes
+        cuts = [cut(part, self.side) for parts in found for part in parts]
+        empty = np.zeros((0, self.base.whitening.dim), np.float32)
+        vectors = self.base.encode(np.stack(cuts)) if cuts else empty
+        ends = np.cumsum([len(parts) for parts in found])
+        return [
+            Parts(
+                np.array([part.box for part in parts], np.int32).reshape(-1, 4),
+                vectors[end - len(parts) : end],
+            )
+            for parts, end in zip(found, ends, strict=True)
         ]
-        vectors = (
-            self.base.encode(np.stack(cuts)) if cuts else np.zeros((0, self.base.whitening.dim), np.float32)
-        )
-        ends = np.cumsum([len(boxes) for boxes in found])
-        return [Parts(boxes, vectors[end - len(boxes) : end]) for boxes, end in zip(found, ends, strict=True)]
 
 
-def find_parts(grey: Grey, count: int) -> NDArray[np.int32]:
-    """Boxes (r, 4) of the largest parts, x0, y0, x1, y1 in the normalised square, largest first."""
+def find_parts(grey: Grey, count: int) -> list[Part]:
+    """At most `count` parts of a normalised mark: enclosed content first, then groups of ink by size."""
     ink = _ink(grey)
     if not ink.any():
-        return np.zeros((0, 4), np.int32)
+        return []
     _, _, wide, high = cv2.boundingRect(ink)
-    boxes: list[tuple[int, int, int, int]] = []
-    for label in (_components(ink), _watershed(ink)):
-        for box in _boxes(label):
-            area = (box[2] - box[0]) * (box[3] - box[1])
-            if area < _MIN_AREA * SIDE * SIDE or area > _MAX_AREA * wide * high:
-                continue
-            if all(_overlap(box, other) < 0.8 for other in boxes):
-                boxes.append(box)
-    boxes.sort(key=lambda box: (box[0] - box[2]) * (box[3] - box[1]))
-    return np.asarray(boxes[:count], dtype=np.int32).reshape(-1, 4)
+    parts = _enclosed(grey, ink)
+    chosen: list[Box] = []
+    for box in sorted([*_pieces(ink, 0), *_pieces(ink, _GAP)], key=_area, reverse=True):
+        if not _MIN_AREA * SIDE * SIDE <= _area(box) <= _MAX_AREA * wide * high:
+            continue
+        if all(_overlap(box, other) < _SAME for other in chosen):
+            chosen.append(box)
+    return [*parts, *(Part(box, grey) for box in chosen)][:count]
 
 
-def cut(grey: Grey, box: NDArray[np.integer], side: int) -> Pixels:
+def cut(part: Part, side: int) -> Pixels:
     """The part padded to a square on white, as encoder input uint8 (side, side, 3)."""
-    x0, y0, x1, y1 = (int(v) for v in box)
-    part = grey[y0:y1, x0:x1]
-    longest = max(part.shape) + 2 * _PAD
+    x0, y0, x1, y1 = part.box
+    piece = part.grey[y0:y1, x0:x1]
+    longest = max(piece.shape) + 2 * _PAD
     square = np.full((longest, longest), 255, np.uint8)
-    top, left = (longest - part.shape[0]) // 2, (longest - part.shape[1]) // 2
-    square[top : top + part.shape[0], left : left + part.shape[1]] = part
+    top, left = (longest - piece.shape[0]) // 2, (longest - piece.shape[1]) // 2
+    square[top : top + piece.shape[0], left : left + piece.shape[1]] = piece
     how = cv2.INTER_AREA if longest > side else cv2.INTER_LINEAR
     return np.repeat(cv2.resize(square, (side, side), interpolation=how)[:, :, None], 3, axis=2)
 
@@ -98,8 +116,7 @@ def _ink(grey: Grey) -> NDArray[np.uint8]:
     levels = np.arange(256)
     dark, light = 0.0, 255.0
     for _ in range(32):
-        split = (dark + light) / 2
-        below = levels <= split
+        below = levels <= (dark + light) / 2
         if not counts[below].sum() or not counts[~below].sum():
             break
         means = (
@@ -112,37 +129,37 @@ def _ink(grey: Grey) -> NDArray[np.uint8]:
     return np.asarray(grey <= (dark + light) / 2, dtype=np.uint8)
 
 
-def _components(ink: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Pieces of ink that do not touch."""
-    return np.asarray(cv2.connectedComponents(ink, connectivity=8)[1], dtype=np.int32)
+def _pieces(ink: NDArray[np.uint8], gap: int) -> Iterable[Box]:
+    """Boxes of the pieces of ink that lie more than 2 * gap apart."""
+    joined = cv2.dilate(ink, np.ones((2 * gap + 1, 2 * gap + 1), np.uint8)) if gap else ink
+    labels = np.asarray(cv2.connectedComponents(joined, connectivity=8)[1], np.int32) * ink
+    for at in ndimage.find_objects(labels):
+        if at is not None:
+            yield (at[1].start, at[0].start, at[1].stop, at[0].stop)
 
 
-def _watershed(ink: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Pieces of ink with a core each, parted where touching pieces are thinnest."""
-    distance = cv2.distanceTransform(ink, cv2.DIST_L2, 3)
-    window = np.ones((2 * _CORE_DISTANCE + 1,) * 2, np.uint8)
-    peaks = ((distance >= cv2.dilate(distance, window)) & (ink > 0)).astype(np.uint8)
-    _, markers = cv2.connectedComponents(peaks, connectivity=8)
-    markers = np.where(ink > 0, markers, markers.max() + 1).astype(np.int32)
-    markers[(ink > 0) & (peaks == 0)] = 0
-    relief = np.asarray(255 - distance * (255 / distance.max()), dtype=np.uint8)
-    paper = int(markers.max())
-    labels = np.asarray(cv2.watershed(cv2.cvtColor(relief, cv2.COLOR_GRAY2BGR), markers), dtype=np.int32)
-    labels[(labels == paper) | (labels < 0)] = 0
-    return labels
+def _enclosed(grey: Grey, ink: NDArray[np.uint8]) -> list[Part]:
+    """What the largest shape encloses, its contrast reversed: the white symbol on a dark box or disc."""
+    outlines, hierarchy = cv2.findContours(ink, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    outer = [i for i in range(len(outlines)) if hierarchy[0][i][3] < 0]
+    shape = max(outer, key=lambda i: cv2.contourArea(outlines[i]))
+    filled = np.zeros_like(ink)
+    cv2.drawContours(filled, outlines, shape, 1, -1)
+    content = filled & (1 - ink)
+    if filled.sum() < _MIN_SHAPE * SIDE * SIDE or content.sum() < _MIN_CONTENT * SIDE * SIDE:
+        return []
+    x, y, wide, high = cv2.boundingRect(content)
+    return [Part((x, y, x + wide, y + high), np.where(filled > 0, 255 - grey, 255).astype(np.uint8))]
 
 
-def _boxes(labels: NDArray[np.int32]) -> list[tuple[int, int, int, int]]:
-    """Bounding box of every label but 0."""
-    found = ndimage.find_objects(labels)
-    return [(at[1].start, at[0].start, at[1].stop, at[0].stop) for at in found if at is not None]
+def _area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _overlap(a: tuple[int, int, int, int], b: tuple[int, int, int, int]) -> float:
+def _overlap(a: Box, b: Box) -> float:
     """Intersection over union."""
     wide = min(a[2], b[2]) - max(a[0], b[0])
     high = min(a[3], b[3]) - max(a[1], b[1])
     if wide <= 0 or high <= 0:
         return 0.0
-    both = wide * high
-    return both / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - both)
+    return wide * high / (_area(a) + _area(b) - wide * high)

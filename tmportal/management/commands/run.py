@@ -24,7 +24,7 @@ class Command(BaseCommand):
         with supervision.only_one(data_dir) as lock:
             supervision.must_be_free(settings.TM_BIND, settings.TM_PORT)
             # In a process of its own: encoder and index must not stay in the memory of this one.
-            done = subprocess.run([sys.executable, "manage.py", "bootstrap"], cwd=settings.BASE_DIR, check=False)  # noqa: S603
+            done = subprocess.run([sys.executable, "manage.py", "bootstrap"], cwd=settings.BASE_DIR, check=False)
             if done.returncode:
                 raise supervision.CannotStart(done.returncode)
             announce = [f"portal http://{settings.TM_BIND}:{settings.TM_PORT}"]
