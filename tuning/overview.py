@@ -1,0 +1,159 @@
+"""Reads for the tuning pages: evidence so far, the line over time, what each run did."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Q
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+
+from feedback.change_metrics import ChangeMetrics, aggregate
+from feedback.models import Conclusion, Impression
+from feedback.selectors import conclusions_between
+from search.models import ParameterSet, ParameterSetEvent
+from tuning.charts import TimelineEvent, TimelinePoint
+from tuning.evidence import evidence_starts
+from tuning.models import ClusterDecision, TuningRun
+
+WEEKLY_TASK = "tuning.tasks.weekly"
+_CHART_RUNS = 40
+
+
+@dataclass(frozen=True)
+class ClusterEvidence:
+    """What has gathered for one cluster since its last decision."""
+
+    cluster: int | None
+    searches: int
+    examiners: int
+    added: int
+    removed: int
+    pc: float
+
+    @property
+    def share(self) -> float:
+        """How much of the smallest number of searches is there, 0..1."""
+        return min(1.0, self.searches / settings.TM_TUNING_MIN_SEARCHES)
+
+    @property
+    def enough(self) -> bool:
+        return self.searches >= settings.TM_TUNING_MIN_SEARCHES and self.examiners >= settings.TM_TUNING_MIN_EXAMINERS
+
+
+def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
+    """Concluded searches that no decision has used yet, per cluster; counted in the database."""
+    starts = evidence_starts()
+    latest = conclusions_between(None, now or timezone.now()).values("pk")
+    Outcome = Impression.Outcome
+    rows = (
+        Conclusion.objects.filter(pk__in=latest)
+        .order_by()
+        .values("pk", "at", "by_id", "search__cluster")
+        .annotate(
+            evaluated=Count("impressions", filter=Q(impressions__seen=True)),
+            before=Count("impressions", filter=Q(impressions__seen=True, impressions__preselected=True)),
+            plus=Count("impressions", filter=Q(impressions__outcome=Outcome.ADDED)),
+            minus=Count("impressions", filter=Q(impressions__outcome=Outcome.REMOVED)),
+        )
+    )
+    gathered: dict[int | None, list[tuple[int, ChangeMetrics]]] = {}
+    for row in rows:
+        cluster = row["search__cluster"]
+        start = starts.get(cluster)
+        if not row["evaluated"] or (start is not None and row["at"] <= start):
+            continue
+        changed = row["plus"] + row["minus"]
+        metrics = ChangeMetrics(
+            pc=min(1.0, changed / max(row["before"], 1)), dc=0.0, ac=0.0, dc_from_cut=0.0, evaluated=row["evaluated"],
+            preselected=row["before"], added=row["plus"], removed=row["minus"],
+        )  # fmt: skip
+        gathered.setdefault(cluster, []).append((row["by_id"], metrics))
+    found = []
+    for cluster, searches in gathered.items():
+        total = aggregate([metrics for _, metrics in searches], [examiner for examiner, _ in searches])
+        found.append(
+            ClusterEvidence(cluster, total.searches, total.examiners, total.additions, total.removals, total.pc)
+        )
+    return sorted(found, key=lambda one: (-one.searches, one.cluster if one.cluster is not None else -1))
+
+
+def next_scheduled(now: datetime | None = None) -> datetime | None:
+    """When beat will start the next weekly run; None when it is switched off."""
+    task = PeriodicTask.objects.filter(task=WEEKLY_TASK, enabled=True).first()
+    if task is None:
+        return None
+    moment = now or timezone.now()
+    due = moment + task.schedule.remaining_estimate(moment)
+    return (due + timedelta(seconds=59)).replace(second=0, microsecond=0)  # the estimate drops fractions
+
+
+def finished_runs() -> list[TuningRun]:
+    """The latest finished real runs, oldest first; dry runs changed nothing and are no part of the line."""
+    rows = (
+        TuningRun.objects.filter(finished_at__isnull=False)
+        .exclude(kind=TuningRun.Kind.DRY_RUN)
+        .order_by("-finished_at")
+    )
+    return list(rows.exclude(state=TuningRun.State.FAILED).prefetch_related("decisions")[:_CHART_RUNS])[::-1]
+
+
+def timeline_points(runs: Sequence[TuningRun]) -> list[TimelinePoint]:
+    points = []
+    for run in runs:
+        metrics = run.metrics or {}
+        mean_ap = metrics.get("map100") or {}
+        pc = metrics.get("pc")
+        accuracy = metrics.get("accuracy")
+        if pc is None:
+            pc = _mean_pc(run.decisions.all())
+        if accuracy is None and pc is not None:
+            accuracy = 1 - pc
+        points.append(
+            TimelinePoint(
+                label=f"run {run.pk}",
+                at=run.finished_at or run.created_at,
+                pc=pc,
+                accuracy=accuracy,
+                map100=mean_ap.get("value"),
+                low=mean_ap.get("low"),
+                high=mean_ap.get("high"),
+            )
+        )
+    return points
+
+
+def timeline_events(runs: Sequence[TuningRun]) -> list[TimelineEvent]:
+    """Every set that went live since the first run shown, at its run or between the runs around it."""
+    if not runs:
+        return []
+    at_run = {run.proposed_id: index for index, run in enumerate(runs) if run.proposed_id}
+    left_by_rollback = {
+        (event.reason, event.actor): event
+        for event in ParameterSetEvent.objects.filter(kind=ParameterSetEvent.Kind.ROLLED_BACK)
+    }
+    first = runs[0].created_at
+    events = []
+    for event in ParameterSetEvent.objects.filter(kind=ParameterSetEvent.Kind.LIVE, at__gte=first).order_by("id"):
+        left = left_by_rollback.get((event.reason, event.actor))
+        back = left is not None and left.pk == event.pk - 1
+        before = sum((run.finished_at or run.created_at) <= event.at for run in runs)
+        place = before - 0.5 if back or event.parameter_set_id not in at_run else float(at_run[event.parameter_set_id])
+        verb = "rolled back to" if back else "went live:"
+        text = f"{event.at:%d %b %Y %H:%M}: {verb} P{event.parameter_set_id}, by {event.actor}. {event.reason}"
+        events.append(TimelineEvent(place, f"{'↩' if back else ''}P{event.parameter_set_id}", text, back))
+    return events
+
+
+def _mean_pc(decisions: Any) -> float | None:
+    rows: list[ClusterDecision] = [one for one in decisions if one.pc is not None and one.searches]
+    total = sum(one.searches for one in rows)
+    return sum(float(one.pc or 0) * one.searches for one in rows) / total if total else None
+
+
+def can_roll_back(target: ParameterSet, live: ParameterSet | None) -> bool:
+    """Whether the button makes sense; the service checks again."""
+    was_live = target.events.filter(kind=ParameterSetEvent.Kind.LIVE).exists()
+    return was_live and (live is None or live.pk != target.pk)
