@@ -22,7 +22,7 @@ __all__ = ["Floats", "Region", "Segments", "project", "scores"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-_EPSILON = 1e-6  # single precision: closer than this is left undecided and computed
+EPSILON = 1e-6  # single precision: closer than this is left undecided and computed
 _CHUNK = 8192  # comparisons multiplied at a time: the product stays in the processor's cache
 
 
@@ -35,9 +35,7 @@ class Region:
         self.radius = float(radius)
         w = self.centre
         if w.ndim != 1 or w.size == 0 or (w < 0).any() or abs(w.sum() - 1) > 1e-6 or not self.radius >= 0:
-            raise ValueError(
-                "A region needs weights of at least 0 that sum to 1, and a radius of at least 0."
-            )
+            raise ValueError("A region needs weights of at least 0 that sum to 1, and a radius of at least 0.")
         self.low = np.maximum(0.0, w - self.radius)
         self.high = np.minimum(1.0, w + self.radius)
         self.corners = _corners(self.low, self.high)
@@ -133,19 +131,20 @@ class Segments:
         self._base: list[int] = []
         self._linear: list[NDArray[np.float32]] = []
         self._mixed: list[tuple[Floats, Floats, Floats, Floats]] = []
-        self._ready: tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp], _Mixed | None] | None = (
-            None
-        )
+        self._ready: tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp], _Mixed | None] | None = None
 
     @property
     def undecided(self) -> int:
         """Comparisons that depend on the candidate."""
         return sum(len(d) for d in self._linear) + sum(len(m[0]) for m in self._mixed)
 
-    def add(self, x: Floats, x_present: Floats, r: Floats, r_present: Floats) -> None:
-        """One segment: (m, n) rows x against one row r (n,), as `split` gives them."""
+    def add(self, x: Floats, x_present: Floats, r: Floats, r_present: Floats, *, known: int = 0) -> None:
+        """One segment: (m, n) rows x against one row r (n,), as `split` gives them.
+
+        known: rows beyond x that are known to score at least as high as r for every candidate.
+        """
         always, linear, mixed = settle(x, x_present, r, r_present, self.region)
-        base = int(always.sum())
+        base = known + int(always.sum())
         n = self.region.centre.size
         none = np.zeros((0, n))
         enough = self.stop is not None and base >= self.stop
@@ -195,9 +194,7 @@ class Segments:
         return differences, starts[owners], owners, mixed
 
 
-def settle(
-    x: Floats, x_present: Floats, r: Floats, r_present: Floats, region: Region
-) -> tuple[Bools, Bools, Bools]:
+def settle(x: Floats, x_present: Floats, r: Floats, r_present: Floats, region: Region) -> tuple[Bools, Bools, Bools]:
     """Compare (m, n) rows x with r ((n,) or (m, n)) over the region: three (m,) masks.
 
     always: x >= r for every W. linear / mixed: undecided, with the same gaps as r or with others.
@@ -206,13 +203,13 @@ def settle(
     same = (x_present == r_present).all(axis=1)
     difference = x - r
     at_corners = difference @ region.corners.T
-    always = (difference >= 0).all(axis=1) | (at_corners.min(axis=1) > _EPSILON)
-    never = at_corners.max(axis=1) < -_EPSILON
+    always = (difference >= 0).all(axis=1) | (at_corners.min(axis=1) > EPSILON)
+    never = at_corners.max(axis=1) < -EPSILON
     if not same.all():
         x_low, x_high = bounds(x, x_present, region)
         r_low, r_high = bounds(np.atleast_2d(r), np.atleast_2d(r_present), region)
-        always = np.where(same, always, x_low > r_high + _EPSILON)
-        never = np.where(same, never, x_high < r_low - _EPSILON)
+        always = np.where(same, always, x_low > r_high + EPSILON)
+        never = np.where(same, never, x_high < r_low - EPSILON)
     open_ = ~always & ~never
     return always, open_ & same, open_ & ~same
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tuning.comparisons import Floats, Region, Segments, bounds, scores, split
+from tuning.comparisons import EPSILON, Floats, Region, Segments, bounds, scores, split
 
 __all__ = ["HeldOut", "HeldOutObjective", "HeldOutQuery", "HeldOutScores", "evaluate_each"]
 
@@ -117,17 +117,20 @@ class HeldOutObjective:
         place, relevant_counts = [], []
         for number, query in enumerate(held_out.queries):
             x, xp = split(query.similarities)
-            rows = query.others()
+            low, high = bounds(x, xp, region)
             relevant = np.flatnonzero(query.relevant)
+            others = query.others()
             for column, r in enumerate(relevant):
+                # Most marks lie wholly above or below this one: only the rest is compared row by row.
+                above = others & (low > high[r] + EPSILON)
+                rows = others & ~above & (high >= low[r] - EPSILON)
                 rows[r] = False
-                self._ranks.add(x[rows], xp[rows], x[r], xp[r])
-                rows[r] = True
+                self._ranks.add(x[rows], xp[rows], x[r], xp[r], known=int(above.sum()))
                 place.append((number, column))
             relevant_counts.append(relevant.size)
             self._cut.add(x[relevant], xp[relevant])
-            rows[relevant] = False
-            self._cut.add(x[rows], xp[rows])
+            others[relevant] = False
+            self._cut.add(x[others], xp[others])
         self._place = np.array(place, dtype=np.intp).T
         self._relevant = np.array(relevant_counts)
 
@@ -154,9 +157,7 @@ class HeldOutObjective:
         return ap, recall, *_preselection(passed[:, 0::2], passed[:, 1::2], self._relevant)
 
 
-def evaluate_each(
-    held_out: HeldOut, weights: ArrayLike, thresholds: ArrayLike, *, k: int = 100
-) -> HeldOutScores:
+def evaluate_each(held_out: HeldOut, weights: ArrayLike, thresholds: ArrayLike, *, k: int = 100) -> HeldOutScores:
     """The same figures by plain ranking, each query with its own parameters.
 
     weights: (q, n) or (n,); thresholds: (q,) or one number. Returns figures of shape (1, q). Used for
@@ -214,9 +215,7 @@ class _Cut:
         return counts
 
 
-def _ap_and_recall(
-    sorted_ranks: NDArray[np.integer], relevant: NDArray[np.integer], k: int
-) -> tuple[Floats, Floats]:
+def _ap_and_recall(sorted_ranks: NDArray[np.integer], relevant: NDArray[np.integer], k: int) -> tuple[Floats, Floats]:
     """(c, q, r) ascending ranks, padded with a huge rank, and (q,) numbers of relevant marks -> (c, q)."""
     order = np.arange(1, sorted_ranks.shape[2] + 1)
     within = sorted_ranks <= k

@@ -53,9 +53,7 @@ class PolicyConfig:
 def evidence_of(searches: Sequence[LoggedSearch], config: PolicyConfig | None = None) -> ChangeEvidence:
     """PC, DC, AC of these concluded searches as they were served."""
     c = config or PolicyConfig()
-    return aggregate(
-        [s.metrics() for s in searches], [s.examiner for s in searches], examiner_cap=c.evidence_cap
-    )
+    return aggregate([s.metrics() for s in searches], [s.examiner for s in searches], examiner_cap=c.evidence_cap)
 
 
 def plan_week(
@@ -78,9 +76,7 @@ def plan_week(
     """
     c = config or PolicyConfig()
     if set(fit.descriptors) != set(parameters.names) or fit.descriptors != validate.descriptors:
-        raise ValueError(
-            "The held-out similarities were made with other descriptors than the live parameters."
-        )
+        raise ValueError("The held-out similarities were made with other descriptors than the live parameters.")
     if not fit.queries or not validate.queries:
         raise ValueError("Tuning needs held-out queries to fit and to validate on; there are none.")
     by_cluster: dict[int | None, list[LoggedSearch]] = {}
@@ -100,9 +96,7 @@ def plan_week(
         proposals.append(propose(parameters, target, by_cluster[target], fit, validate, config=c, seed=seed))
     if c.pool_rest and only_cluster is None:
         poor = {p.cluster for p in proposals if p.action.kind is ActionKind.NO_DATA} | {None}
-        rest = [
-            s for n, found in by_cluster.items() if n in poor and n not in parameters.clusters for s in found
-        ]
+        rest = [s for n, found in by_cluster.items() if n in poor and n not in parameters.clusters for s in found]
         if rest:
             if progress:
                 progress(total - 1, total, "the rest of the register")
@@ -164,9 +158,7 @@ def propose(
     after = best
     if cluster is not None:
         share = evidence.searches / (c.shrinkage + evidence.searches)
-        after = _shrink(
-            found, live, parameters.default, share=share, region=region, tau_range=tau_range, names=names
-        )
+        after = _shrink(found, live, parameters.default, share=share, region=region, tau_range=tau_range, names=names)
     done = replace(
         stay,
         trials=found.trials,
@@ -175,9 +167,7 @@ def propose(
         best=best,
     )
     if found.value <= c.search.smallest_gain or not _moves(live, after):
-        reason = (
-            f"{action.reason} None of {found.candidates:,} candidates was better than the live parameters."
-        )
+        reason = f"{action.reason} None of {found.candidates:,} candidates was better than the live parameters."
         return replace(done, reason=reason)
     verdict = _gate(parameters, cluster, live=live, after=after, validate=validate, aside=aside, c=c)
     for lowered in _safer_cuts(after, tau_range, c) if not verdict.passed else ():
@@ -207,16 +197,21 @@ def propose(
 
 
 def apply(parameters: Parameters, proposals: Sequence[Proposal]) -> Parameters:
-    """Parameters with the accepted proposals in place; everything else as it was."""
+    """Parameters with the accepted proposals in place; everything else as it was.
+
+    When the default changes, a cluster that had the evidence to be decided on its own and was to stay as
+    it is keeps what it had; only clusters without such evidence follow the default.
+    """
     accepted = [p for p in proposals if p.state == "accepted"]
     default = next((p.after for p in accepted if p.cluster is None), parameters.default)
     own = {p.cluster: p.after for p in accepted if p.cluster is not None}
+    if default != parameters.default:
+        stay = [p for p in proposals if p.state in ("none", "rejected") and p.cluster is not None]
+        own |= {p.cluster: p.before for p in stay if p.cluster is not None}
     return replace(parameters, default=default, clusters={**parameters.clusters, **own})
 
 
-def _together(
-    parameters: Parameters, proposals: list[Proposal], validate: HeldOut, c: PolicyConfig
-) -> WeekPlan:
+def _together(parameters: Parameters, proposals: list[Proposal], validate: HeldOut, c: PolicyConfig) -> WeekPlan:
     """All accepted proposals at once must pass the gate too, each query under its own parameters."""
     candidates = sum(p.candidates for p in proposals)
     seconds = sum(p.seconds for p in proposals)
@@ -231,7 +226,7 @@ def _together(
         elif all(p.state == "no_data" for p in proposals):
             reason = "No cluster has enough evidence yet."
         return WeekPlan(parameters, tuple(proposals), None, False, reason, candidates, seconds)
-    proposed = apply(parameters, accepted)
+    proposed = apply(parameters, proposals)
     verdict = judge(validate, _routed(validate, parameters), _routed(validate, proposed), config=c.gate)
     changed = ", ".join("the register" if p.cluster is None else f"cluster {p.cluster}" for p in accepted)
     if not verdict.passed:
@@ -241,9 +236,7 @@ def _together(
     return WeekPlan(proposed, tuple(proposals), verdict, True, reason, candidates, seconds)
 
 
-def _safer_cuts(
-    after: ClusterParameters, tau_range: tuple[float, float], c: PolicyConfig
-) -> list[ClusterParameters]:
+def _safer_cuts(after: ClusterParameters, tau_range: tuple[float, float], c: PolicyConfig) -> list[ClusterParameters]:
     """The same weights with a lower threshold, half a step and a whole step down.
 
     A cut fitted to a few dozen queries is easily a little too high for others. Two more looks at the
@@ -264,9 +257,7 @@ def _gate(
     c: PolicyConfig,
 ) -> Verdict:
     """Judge on the queries this cluster serves; with too few groups, as if it served the whole register."""
-    own = HeldOut(
-        validate.descriptors, tuple(q for q in validate.queries if _served(q.cluster, cluster, parameters))
-    )
+    own = HeldOut(validate.descriptors, tuple(q for q in validate.queries if _served(q.cluster, cluster, parameters)))
     judged, scope = own, "its own"
     if own.groups < c.gate_groups:
         judged, scope = validate, "the whole register's"
@@ -305,9 +296,7 @@ def _query_weights(fit: HeldOut, parameters: Parameters, cluster: int | None, sh
     return np.asarray(weights / weights.sum(), dtype=np.float64)
 
 
-def _threshold_range(
-    live: float, action: Action, evidence: ChangeEvidence, c: PolicyConfig
-) -> tuple[float, float]:
+def _threshold_range(live: float, action: Action, evidence: ChangeEvidence, c: PolicyConfig) -> tuple[float, float]:
     """Where tau may go this week. THRESHOLD moves it one way; new weights may need either."""
     low, high = live - c.threshold_step, live + c.threshold_step
     if action.kind is ActionKind.THRESHOLD:
@@ -322,9 +311,7 @@ def _sign(evidence: ChangeEvidence) -> int:
     return 1 if evidence.additions >= evidence.removals else -1
 
 
-def _divide(
-    searches: Sequence[LoggedSearch], share: float, seed: int
-) -> tuple[list[LoggedSearch], list[LoggedSearch]]:
+def _divide(searches: Sequence[LoggedSearch], share: float, seed: int) -> tuple[list[LoggedSearch], list[LoggedSearch]]:
     """Searches to learn from, and those kept aside; searches for the same thing stay together.
 
     When either part would be empty both are everything: better a gate on known rows than none.
@@ -359,9 +346,7 @@ def _shrink(
     return _parameters(weights, threshold, live, names)
 
 
-def _parameters(
-    weights: Floats, threshold: float, live: ClusterParameters, names: Sequence[str]
-) -> ClusterParameters:
+def _parameters(weights: Floats, threshold: float, live: ClusterParameters, names: Sequence[str]) -> ClusterParameters:
     """Rounded to four places, which is finer than anything measured and can be read by people."""
     rounded = np.round(weights, 4)
     rounded[int(rounded.argmax())] += 1.0 - rounded.sum()

@@ -34,9 +34,7 @@ def world(seed, useful=0, groups=12, noise=0.35):
         for g in range(groups):
             for i in range(2):
                 relevant = np.arange(MARKS) % 50 == 7
-                queries.append(
-                    HeldOutQuery(f"{i}-{first + g}", first + g, g % 2, similarities(relevant), relevant)
-                )
+                queries.append(HeldOutQuery(f"{i}-{first + g}", first + g, g % 2, similarities(relevant), relevant))
         return HeldOut(NAMES, tuple(queries))
 
     def searches(count, live, cluster=0, examiners=4, wrong=0.0):
@@ -191,6 +189,18 @@ def test_clusters_with_too_little_evidence_are_pooled_for_the_register():
     assert "enough evidence" in alone.reason
 
 
+def test_a_cluster_that_is_to_stay_does_not_follow_a_new_default():
+    fit, validate, searches = world(7)
+    live = start()
+    log = [s for n in range(3) for s in searches(14, live.default, n)]
+    content = agreeing(searches, live.default, lambda before, s: before)
+    log += [replace(s, cluster=3) for s in content]
+    plan = plan_week(live, log, fit, validate, config=CONFIG)
+    assert [(p.cluster, p.state) for p in plan.proposals[3:]] == [(3, "none"), (None, "accepted")]
+    assert plan.parameters.for_cluster(3) == live.default
+    assert plan.parameters.for_cluster(1) == plan.parameters.default != live.default
+
+
 def test_one_cluster_can_be_asked_for_alone():
     fit, validate, searches = world(8)
     live = start()
@@ -210,9 +220,7 @@ def test_a_week_without_searches_says_so():
 def test_progress_is_told_up_to_the_end():
     fit, validate, searches = world(10)
     live, seen = start(), []
-    plan_week(
-        live, searches(5, live.default), fit, validate, config=CONFIG, progress=lambda *a: seen.append(a)
-    )
+    plan_week(live, searches(5, live.default), fit, validate, config=CONFIG, progress=lambda *a: seen.append(a))
     assert seen[0][:2] == (0, 2)
     assert seen[-1] == (2, 2, "done")
 
