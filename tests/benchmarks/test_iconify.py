@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.iconify import BrandFilter, Pack, Titles, brand_key, register_rows, render_mark, svg_document
+from benchmarks.iconify import (
+    PINNED_VERSION,
+    BrandFilter,
+    Pack,
+    PackageError,
+    Titles,
+    brand_key,
+    open_package,
+    register_rows,
+    render_mark,
+    svg_document,
+)
 from benchmarks.iconify.images import SeenPictures, drawn_share, webp_bytes
-from tests.benchmarks.conftest import pack, shape
+from tests.benchmarks.conftest import TinyPackage, pack, shape
 
 
 @pytest.mark.parametrize(
@@ -76,7 +90,7 @@ def test_small_files_keep_what_is_seen() -> None:
     assert picture is not None
     content = webp_bytes(picture)
     assert len(content) < 4000
-    again = Image.open(__import__("io").BytesIO(content)).convert("RGB")
+    again = Image.open(io.BytesIO(content)).convert("RGB")
     assert np.abs(np.asarray(again).astype(int) - np.asarray(picture)).mean() < 1.0
 
 
@@ -121,3 +135,38 @@ def test_register_entries_are_the_same_each_time_and_make_sense() -> None:
         # A mark lives ten years unless it is renewed; one that is still pending is young.
         age = 2026 - row.filing_date.year
         assert (row.status != "expired" or age >= 10) and (row.status != "pending" or age <= 3)
+
+
+def fake_npm(folder: Path, script: str) -> None:
+    """Put a program called npm into `folder`."""
+    folder.mkdir()
+    (folder / "npm").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "npm").chmod(0o755)
+
+
+def test_the_package_is_fetched_with_npm_once(
+    tiny: TinyPackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tarball = tiny.tarball(tmp_path / "packed.tgz")
+    # npm pack NAME@VERSION --pack-destination FOLDER
+    fake_npm(tmp_path / "bin", f'echo "$2" >> {tmp_path}/calls; cp {tarball} "$4/iconify-json-{PINNED_VERSION}.tgz"')
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    for _ in range(2):
+        assert open_package(None, cache=tmp_path / "cache").version == PINNED_VERSION
+    assert (tmp_path / "calls").read_text().split() == [f"@iconify/json@{PINNED_VERSION}"]
+
+
+def test_a_failed_fetch_says_what_npm_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_npm(tmp_path / "bin", "echo 'npm error network is down' >&2; exit 1")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    with pytest.raises(PackageError, match="network is down"):
+        open_package(None, cache=tmp_path / "cache")
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    with pytest.raises(PackageError, match="--package"):
+        open_package(None, cache=tmp_path / "cache")
+
+
+def test_a_damaged_package_is_a_sentence(tiny: TinyPackage, tmp_path: Path) -> None:
+    (tiny.root / "json" / "logos.json").write_text('{"prefix": "logos", "ico')
+    with pytest.raises(PackageError, match="damaged"):
+        list(open_package(tiny.root, cache=tmp_path).packs())
