@@ -97,9 +97,7 @@ class Calibration:
 
     def _content(self) -> dict[str, Any]:
         return {
-            "maps": {
-                name: {"slope": self.slopes[name], "offset": self.offsets[name]} for name in self.slopes
-            },
+            "maps": {name: {"slope": self.slopes[name], "offset": self.offsets[name]} for name in self.slopes},
             "linear_share": _LINEAR_SHARE,
             "made_for": self.made_for,
         }
@@ -120,9 +118,7 @@ class Calibration:
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"This is not a calibration: {error!r}.") from None
         if data.get("version", made.version) != made.version:
-            raise ValueError(
-                "The calibration does not match its version; it was edited or comes from other code."
-            )
+            raise ValueError("The calibration does not match its version; it was edited or comes from other code.")
         return made
 
     @classmethod

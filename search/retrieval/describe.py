@@ -24,7 +24,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 # Chosen by measurement on the held-out `val` families: benchmarks/fit_descriptors.py prints the tables.
 POOLING = "mac"
-GENERAL_SIDE = 224
+GENERAL_SIDE = 192
 EDGES_SIDE = 192
 PARTS_SIDE = 128
 PARTS_COUNT = 4
@@ -47,12 +47,8 @@ class Describer:
 
             encoder = EfficientNetLiteEncoder()
         self._vectors = (
-            VectorDescriptor(
-                "general", whole, GENERAL_SIDE, encoder, POOLING, Whitening.load(weights / "general.npz")
-            ),
-            VectorDescriptor(
-                "edges", edge_map, EDGES_SIDE, encoder, POOLING, Whitening.load(weights / "edges.npz")
-            ),
+            VectorDescriptor("general", whole, GENERAL_SIDE, encoder, POOLING, Whitening.load(weights / "general.npz")),
+            VectorDescriptor("edges", edge_map, EDGES_SIDE, encoder, POOLING, Whitening.load(weights / "edges.npz")),
         )
         self._parts = PartsDescriptor(self._vectors[0], PARTS_COUNT, PARTS_SIDE)
         parts = [normalise.VERSION, *(d.version for d in self._vectors), self._parts.version]

@@ -32,9 +32,7 @@ class MetadataColumns:
             nice=np.array([nice_bits(r.nice) for r in records], dtype=np.uint64),
             jurisdictions=np.array([r.jurisdiction.casefold() for r in records], dtype=object),
             statuses=np.array([r.status.casefold() for r in records], dtype=object),
-            filed=np.array(
-                [r.filing_date.toordinal() if r.filing_date else _NO_DATE for r in records], dtype=np.int32
-            ),
+            filed=np.array([r.filing_date.toordinal() if r.filing_date else _NO_DATE for r in records], dtype=np.int32),
         )
 
     def mask(self, filters: Filters) -> NDArray[np.bool_] | None:

@@ -127,8 +127,7 @@ def _check_size(width: int, height: int) -> None:
         raise ImageRefused(_too_many_pixels(width, height))
     if min(width, height) < MIN_SIDE:
         raise ImageRefused(
-            f"The image is {width} x {height} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed. "
-            "Send a larger copy."
+            f"The image is {width} x {height} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed. Send a larger copy."
         )
 
 

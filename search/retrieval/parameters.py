@@ -115,8 +115,7 @@ class Parameters:
         return cls(
             default=ClusterParameters.from_json(_required(data, "default")),
             clusters={
-                _cluster_number(number): ClusterParameters.from_json(values)
-                for number, values in clusters.items()
+                _cluster_number(number): ClusterParameters.from_json(values) for number, values in clusters.items()
             },
             clusters_version=str(data.get("clusters_version", "")),
             descriptors_version=str(data.get("descriptors_version", "")),

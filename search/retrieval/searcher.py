@@ -117,9 +117,7 @@ class Searcher:
             rows.append(owners[found[found >= 0]])
         return rows
 
-    def _exact(
-        self, description: Description, used: ClusterParameters, rows: NDArray[np.int64], top: int
-    ) -> list[Hit]:
+    def _exact(self, description: Description, used: ClusterParameters, rows: NDArray[np.int64], top: int) -> list[Hit]:
         """Eq 1 on the calibrated similarities of `rows`, best first; equal scores in the register's order."""
         snapshot = self.snapshot
         table = snapshot.table.take(rows)
@@ -159,9 +157,7 @@ class LiveSearcher:
         """Raises SnapshotRefused when there is no snapshot, or none this service can use."""
         live = self._store.current()
         if live is None:
-            raise SnapshotRefused(
-                "There is no index snapshot yet; build one with `python manage.py snapshot`."
-            )
+            raise SnapshotRefused("There is no index snapshot yet; build one with `python manage.py snapshot`.")
         if self._searcher is None or self._searcher.snapshot.id != live:
             self._searcher = Searcher(self._open(live, descriptors_version=self._version))
         return self._searcher
@@ -185,6 +181,5 @@ class _Clock:
 
 def _named(similarities: NDArray[np.float32]) -> dict[str, float | None]:
     return {
-        name: None if np.isnan(value) else float(value)
-        for name, value in zip(DESCRIPTORS, similarities, strict=True)
+        name: None if np.isnan(value) else float(value) for name, value in zip(DESCRIPTORS, similarities, strict=True)
     }

@@ -68,9 +68,7 @@ class SnapshotStore:
         """
         wanted = snapshot_id or self.current()
         if wanted is None:
-            raise SnapshotRefused(
-                "There is no index snapshot yet; build one with `python manage.py snapshot`."
-            )
+            raise SnapshotRefused("There is no index snapshot yet; build one with `python manage.py snapshot`.")
         return read_snapshot(self.root / wanted, descriptors_version=descriptors_version, gpu=gpu)
 
     def publish(
@@ -165,9 +163,7 @@ class SnapshotStore:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _join(
-    records: MarkTable | VectorStore, metadata: Sequence[MarkRecord]
-) -> tuple[MarkTable, list[MarkRecord], int]:
+def _join(records: MarkTable | VectorStore, metadata: Sequence[MarkRecord]) -> tuple[MarkTable, list[MarkRecord], int]:
     """Described marks and their metadata row by row, and how many of `metadata` have no description."""
     if isinstance(records, VectorStore):
         known = records.known()

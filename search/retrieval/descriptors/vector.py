@@ -44,5 +44,14 @@ class VectorDescriptor:
         return [None if view is None else next(vectors) for view in views]
 
     def encode(self, images: Pixels) -> Vector:
-        """Encoder inputs (n, s, s, 3) to whitened unit vectors (n, d)."""
-        return self.whitening.apply(POOLINGS[self.pooling](self.encoder.encode(images)))
+        """Encoder inputs (n, s, s, 3) to whitened unit vectors (n, d).
+
+        Pooled batch by batch into one array made beforehand: feature maps are 700 times larger than what is
+        kept of them, and small results allocated between them would fragment the heap without end.
+        """
+        pool = POOLINGS[self.pooling]
+        step = self.encoder.batch(images.shape[1])
+        pooled = np.empty((len(images), self.encoder.dim), np.float32)
+        for start in range(0, len(images), step):
+            pooled[start : start + step] = pool(self.encoder.encode(images[start : start + step]))
+        return self.whitening.apply(pooled)

@@ -30,6 +30,10 @@ class Encoder(Protocol):
     @property
     def dim(self) -> int: ...
 
+    def batch(self, side: int) -> int:
+        """How many images of this side it is best given at a time, for speed and memory."""
+        ...
+
     def encode(self, images: Images) -> Maps:
         """uint8 RGB (n, h, w, 3), all of one size -> float32 maps (n, dim, h', w')."""
         ...

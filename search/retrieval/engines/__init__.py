@@ -23,9 +23,7 @@ class VectorIndex(Protocol):
     @property
     def count(self) -> int: ...
 
-    def search(
-        self, queries: Vectors, k: int, *, allowed: Mask | None = None
-    ) -> tuple[Vectors, NDArray[np.int64]]:
+    def search(self, queries: Vectors, k: int, *, allowed: Mask | None = None) -> tuple[Vectors, NDArray[np.int64]]:
         """The k best rows per query. queries: (q, d); allowed: (count,) rows that may be found, None = all.
 
         Returns scores (q, k'), best first, and ids (q, k'), k' = min(k, allowed rows); a place an approximate

@@ -20,9 +20,7 @@ class ExactIndex:
     def count(self) -> int:
         return len(self._vectors)
 
-    def search(
-        self, queries: Vectors, k: int, *, allowed: Mask | None = None
-    ) -> tuple[Vectors, NDArray[np.int64]]:
+    def search(self, queries: Vectors, k: int, *, allowed: Mask | None = None) -> tuple[Vectors, NDArray[np.int64]]:
         rows = np.arange(self.count) if allowed is None else np.flatnonzero(allowed)
         scores = np.atleast_2d(queries) @ self._vectors[rows].T
         best = np.argsort(-scores, axis=1, kind="stable")[:, :k]

@@ -47,9 +47,7 @@ class FaissIndex:
     def count(self) -> int:
         return int(self._index.ntotal)
 
-    def search(
-        self, queries: Vectors, k: int, *, allowed: Mask | None = None
-    ) -> tuple[Vectors, NDArray[np.int64]]:
+    def search(self, queries: Vectors, k: int, *, allowed: Mask | None = None) -> tuple[Vectors, NDArray[np.int64]]:
         q = np.ascontiguousarray(np.atleast_2d(queries), dtype=np.float32)
         share = 1.0 if allowed is None else float(allowed.sum()) / max(self.count, 1)
         k = min(k, self.count if allowed is None else int(allowed.sum()))

@@ -1,0 +1,236 @@
+"""Measure the descriptors' choices on held-out families and fit what ships with them; prints JSON.
+
+    python benchmarks/fit_descriptors.py --train DIR --val DIR [--write] [--cache DIR]
+
+DIR as made by benchmarks/build_families.py: queries/<instance>-<group>.png and pool/. Whitening is fitted on
+the pool of `train`, calibration on its families; every figure is of `val`, with the query left out of its own
+list (mAP@100, NAR, recall@100). --write stores the fits under search/retrieval/weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # run by its path, not as a module
+
+from search.retrieval import describe  # noqa: E402
+from search.retrieval.calibration import SHIPPED, Calibration  # noqa: E402
+from search.retrieval.clusters import silhouettes  # noqa: E402
+from search.retrieval.describe import WEIGHTS, Describer  # noqa: E402
+from search.retrieval.descriptors import DESCRIPTORS  # noqa: E402
+from search.retrieval.descriptors.edges import edge_map  # noqa: E402
+from search.retrieval.descriptors.general import whole  # noqa: E402
+from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder  # noqa: E402
+from search.retrieval.fusion import fuse  # noqa: E402
+from search.retrieval.imaging import decode_picture  # noqa: E402
+from search.retrieval.normalise import normalise  # noqa: E402
+from search.retrieval.pooling import POOLINGS, unit  # noqa: E402
+from search.retrieval.similarity import table_similarities  # noqa: E402
+from search.retrieval.table import MarkTable  # noqa: E402
+from search.retrieval.whitening import Whitening  # noqa: E402
+from tuning.evaluation import metu  # noqa: E402
+from tuning.evaluation.metrics import score_query, worst_ranks  # noqa: E402
+
+DIM = 256
+CHUNK = 32
+LISTED = 100
+"""A calibration pair is a relative, or a stranger among the first hundred: what an examiner is shown."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """Paths of one split, queries first; groups of the queries."""
+
+    split: str
+    paths: Sequence[Path]
+    groups: np.ndarray
+
+    @classmethod
+    def load(cls, folder: Path, split: str, most: int) -> Marks:
+        layout = metu.load(folder / "queries", folder / "pool")
+        return cls(split, [*layout.query_paths, *layout.pool_paths[:most]], np.array(layout.groups))
+
+
+def pooled(marks: Marks, view: str, side: int, cache: Path, encoder: Any) -> dict[str, np.ndarray]:
+    """Pooling -> (n, 1280) of every mark, from the cache where it was computed before."""
+    path = cache / f"{marks.split}-{len(marks.paths)}-{view}-{side}.npz"
+    if not path.exists():
+        make = {"general": whole, "edges": edge_map}[view]
+        rows: dict[str, list[np.ndarray]] = {name: [] for name in POOLINGS}
+        for start in tqdm(range(0, len(marks.paths), CHUNK), desc=f"{marks.split} {view} {side}"):
+            normal = [normalise(decode_picture(p.read_bytes())) for p in marks.paths[start : start + CHUNK]]
+            blank = np.full((side, side, 3), 255, np.uint8)
+            views = [made if (made := make(mark, side)) is not None else blank for mark in normal]
+            maps = encoder.encode(np.stack(views))
+            for name, pooling in POOLINGS.items():
+                rows[name].append(pooling(maps).astype(np.float16))
+        np.savez(path, **{name: np.concatenate(values) for name, values in rows.items()})
+    with np.load(path) as stored:
+        return {name: stored[name].astype(np.float32) for name in POOLINGS}
+
+
+def figures(scores: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """scores (q, n), the queries being the first columns; the query is left out of its own list."""
+    found = []
+    for row, own in enumerate(scores):
+        relatives = np.flatnonzero(groups == groups[row])
+        relatives = relatives[relatives != row]
+        rest = np.delete(np.nan_to_num(own, nan=-1.0), row)
+        ranks = worst_ranks(rest, np.nan_to_num(own, nan=-1.0)[relatives])
+        found.append(score_query(ranks, len(own), "excluded"))
+    return {
+        "map100": round(100 * float(np.mean([f.ap for f in found])), 1),
+        "nar": round(float(np.mean([f.nar for f in found])), 3),
+        "recall100": round(100 * float(np.mean([f.recall for f in found])), 1),
+    }
+
+
+def pooling_table(train: Marks, val: Marks, sides: Sequence[int], cache: Path) -> list[dict[str, Any]]:
+    """Every pooling at every side, plain and whitened."""
+    encoder = EfficientNetLiteEncoder()
+    rows = []
+    for side in sides:
+        fit, test = (pooled(marks, "general", side, cache, encoder) for marks in (train, val))
+        for name in POOLINGS:
+            whitening = Whitening.fit(fit[name][len(train.groups) :], DIM)
+            for kind, vectors in (("plain", unit(test[name])), ("whitened", whitening.apply(test[name]))):
+                scores = vectors[: len(val.groups)] @ vectors.T
+                rows.append({"pooling": name, "side": side, "kind": kind, **figures(scores, val.groups)})
+    return rows
+
+
+def fit_whitening(train: Marks, cache: Path, out: Path) -> None:
+    """The two whitenings that ship, on the pool of `train`."""
+    encoder = EfficientNetLiteEncoder()
+    for view, side in (("general", describe.GENERAL_SIDE), ("edges", describe.EDGES_SIDE)):
+        vectors = pooled(train, view, side, cache, encoder)[describe.POOLING]
+        Whitening.fit(vectors[len(train.groups) :], DIM).save(out / f"{view}.npz")
+
+
+def described(marks: Marks, describer: Describer) -> tuple[MarkTable, float]:
+    """The marks as a table, and marks per second with decoding."""
+    start = time.perf_counter()
+    rows = []
+    for at in tqdm(range(0, len(marks.paths), CHUNK), desc=f"{marks.split} described"):
+        rows += describer.describe([decode_picture(p.read_bytes()) for p in marks.paths[at : at + CHUNK]])
+    speed = len(rows) / (time.perf_counter() - start)
+    return MarkTable.of([p.stem for p in marks.paths], rows), speed
+
+
+def similarities(table: MarkTable, queries: int) -> np.ndarray:
+    """Raw similarities (q, n, descriptors) of the first rows to all."""
+    return table_similarities([table.description(row) for row in range(queries)], table)
+
+
+def listed_pairs(sims: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs to calibrate on: all relatives, and the strangers among the first LISTED at equal weights."""
+    mean = fuse(sims, np.full(len(DESCRIPTORS), 1 / len(DESCRIPTORS)))
+    kept, same = [], []
+    for row in range(len(groups)):
+        relative = np.zeros(sims.shape[1], bool)
+        relative[: len(groups)] = groups == groups[row]
+        listed = np.zeros(sims.shape[1], bool)
+        listed[np.argsort(-mean[row])[:LISTED]] = True
+        use = listed | relative
+        use[row] = False
+        kept.append(sims[row, use])
+        same.append(relative[use])
+    return np.concatenate(kept), np.concatenate(same)
+
+
+def best_threshold(scores: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """The cut with the best F2 of the pre-selection: recall counts double, as a miss costs more."""
+    relative = np.zeros(scores.shape, bool)
+    relative[:, : len(groups)] = groups[:, None] == groups
+    own = np.arange(len(groups))
+    relative[own, own] = False
+    scores = scores.copy()
+    scores[own, own] = -1
+    best = {"f2": 0.0}
+    for cut in np.arange(0.05, 0.96, 0.01):
+        chosen = scores >= cut
+        hits = int((chosen & relative).sum())
+        precision, recall = hits / max(int(chosen.sum()), 1), hits / int(relative.sum())
+        f2 = 5 * precision * recall / max(4 * precision + recall, 1e-9)
+        if f2 > best["f2"]:
+            best = {"f2": round(f2, 3), "threshold": round(float(cut), 2)}
+            best |= {"precision": round(precision, 3), "recall": round(recall, 3)}
+    return best
+
+
+def fused_table(sims: np.ndarray, groups: np.ndarray, calibration: Calibration) -> dict[str, Any]:
+    """Each descriptor alone, and equal weights on raw and on calibrated similarities."""
+    equal = np.full(len(DESCRIPTORS), 1 / len(DESCRIPTORS))
+    table: dict[str, Any] = {name: figures(sims[:, :, axis], groups) for axis, name in enumerate(DESCRIPTORS)}
+    table["fused raw"] = figures(fuse(sims, equal), groups)
+    table["fused calibrated"] = figures(fuse(calibration.apply(sims), equal), groups)
+    return table
+
+
+def query_latency(marks: Marks, describer: Describer, count: int = 100) -> dict[str, float]:
+    """Milliseconds to describe one picture with all views."""
+    pictures = [decode_picture(p.read_bytes()) for p in marks.paths[:: max(1, len(marks.paths) // count)]]
+    took = []
+    for picture in pictures:
+        start = time.perf_counter()
+        describer.describe([picture])
+        took.append(1000 * (time.perf_counter() - start))
+    p50, p95 = np.percentile(took[5:], [50, 95])
+    return {"p50_ms": round(float(p50), 1), "p95_ms": round(float(p95), 1)}
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--train", type=Path, required=True)
+    parser.add_argument("--val", type=Path, required=True)
+    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "fit")
+    parser.add_argument("--fit-marks", type=int, default=8000, help="pool marks of train to fit on")
+    parser.add_argument("--sides", type=int, nargs="*", default=[], help="also print the pooling table")
+    parser.add_argument("--silhouettes", type=int, nargs="*", default=[], help="K to try on the pool of val")
+    parser.add_argument("--write", action="store_true", help="store the fits that ship")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    options.cache.mkdir(parents=True, exist_ok=True)
+    train = Marks.load(options.train, "train", options.fit_marks)
+    val = Marks.load(options.val, "val", 10**9)
+    report: dict[str, Any] = {"train_marks": len(train.paths), "val_marks": len(val.paths)}
+    if options.sides:
+        report["pooling"] = pooling_table(train, val, options.sides, options.cache)
+    if options.write:
+        fit_whitening(train, options.cache, WEIGHTS)
+    describer = Describer()
+    table, _ = described(train, describer)
+    sims = similarities(table, len(train.groups))
+    calibration = Calibration.fit(*listed_pairs(sims, train.groups), made_for=describer.version)
+    if options.write:
+        SHIPPED.write_text(json.dumps(calibration.to_json(), indent=1) + "\n", "utf-8")
+    equal = np.full(len(DESCRIPTORS), 1 / len(DESCRIPTORS))
+    report["threshold"] = best_threshold(fuse(calibration.apply(sims), equal), train.groups)
+    table, speed = described(val, describer)
+    report["val"] = fused_table(similarities(table, len(val.groups)), val.groups, calibration)
+    report["calibration"] = calibration.to_json()
+    report["marks_per_second"] = round(speed, 1)
+    report["parts_per_mark"] = round(len(table.regions) / len(table), 2)
+    report["query"] = query_latency(val, describer)
+    if options.silhouettes:
+        scores = silhouettes(table.vectors["general"][len(val.groups) :], options.silhouettes)
+        report["silhouettes"] = {k: round(score, 4) for k, score in scores.items()}
+    print(json.dumps(report, indent=1))
+
+
+if __name__ == "__main__":
+    main()
