@@ -41,6 +41,19 @@ def test_only_permitted_licences_are_drawn_and_the_bytes_are_the_same(tiny: Tiny
     assert len(rows) > len(queries)
 
 
+def test_a_brand_pack_under_another_licence_gives_nothing(tiny: TinyPackage, tmp_path: Path) -> None:
+    content = json.loads((tiny.root / "json" / "logos.json").read_text())
+    content["info"]["license"]["spdx"] = "CC-BY-4.0"
+    tiny.write_pack(content)
+    members = [["simple-icons", "acorn"], ["logos", "acorn"], ["devicon", "acorn-plain"]]
+    families = {"train": {}, "val": {"acorn": members}}
+    tiny.families.write_text(json.dumps(families))
+    assert build_demo.main(tiny.arguments(tmp_path / "demo", "--marks", "30")) == 0
+    drawn = {row["source"].partition(":")[0] for row in register(tmp_path / "demo")}
+    assert {"simple-icons", "devicon"} <= drawn
+    assert "logos" not in drawn
+
+
 def test_a_rebuild_replaces_the_parts_and_keeps_strangers(tiny: TinyPackage, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     (out / "pool").mkdir(parents=True)

@@ -55,7 +55,7 @@ def test_a_pool_holds_nothing_that_must_stay_out(tiny: TinyPackage, tmp_path: Pa
     sources = pool_sources(tmp_path / "out")
     assert sources, "the pool is empty, the test would show nothing"
     packs = {source.partition(":")[0] for source in sources}
-    assert packs <= {"simple-icons", "logos", "devicon", "selfhst", "uiset"}  # no arcticons, cbi, GPL
+    assert packs <= {"simple-icons", "logos", "devicon", "selfhst", "a-ui-set"}  # no arcticons, cbi, GPL
     icons = {source.partition(":")[2] for source in sources}
     # Members of either split, and what speaks of their brand in any way.
     assert not [i for i in icons if any(b in i for b in ("acorn", "birch", "cedar", "dogwood"))]
@@ -75,7 +75,7 @@ def test_the_two_pools_share_no_brand(tiny: TinyPackage, tmp_path: Path) -> None
 
 def test_brand_packs_come_before_other_icons(tiny: TinyPackage, tmp_path: Path) -> None:
     everything = pool_sources(build_all_val(tiny, tmp_path / "all"))
-    brands = {source for source in everything if not source.startswith("uiset:")}
+    brands = {source for source in everything if not source.startswith("a-ui-set:")}
     build(tiny, tmp_path / "some", distractors=len(brands))
     assert pool_sources(tmp_path / "some") == brands
     assert brands < everything

@@ -62,6 +62,12 @@ def test_a_dark_mark_lies_on_white_and_a_white_one_on_dark() -> None:
         assert picture.getpixel((0, 0)) == ground
 
 
+def test_white_words_beside_a_small_coloured_dot_lie_on_dark() -> None:
+    picture = drawn(shape(3, "white") + '<circle cx="20" cy="20" r="1.5" fill="#d33"/>')
+    assert picture is not None
+    assert picture.getpixel((0, 0)) == (34, 34, 34)
+
+
 def test_a_white_tile_around_a_mark_is_no_reason_for_a_dark_ground() -> None:
     picture = drawn('<rect width="24" height="24" fill="white"/>' + shape(3, "navy"))
     assert picture is not None
