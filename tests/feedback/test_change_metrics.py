@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedback.change_metrics import ChangeMetrics, aggregate, aggregate_by_cluster, search_metrics
@@ -133,6 +133,7 @@ def test_clusters_are_kept_apart():
     assert (by[7].pc, by[2].pc, by[2].searches, by[2].examiners) == (1.0, 0.0, 2, 2)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans(), st.floats(0, 1)), max_size=30))
 def test_every_metric_lies_between_zero_and_one(rows):
     m = search_metrics(

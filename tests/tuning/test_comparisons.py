@@ -41,6 +41,7 @@ def test_candidates_outside_the_region_are_refused():
         Region([0.5, 0.6], 0.1)
 
 
+@settings(deadline=None)
 @given(st.integers(2, 5), st.integers(0, 10_000), st.floats(0.0, 0.3))
 def test_projection_lands_in_the_region_and_leaves_points_inside_alone(n, seed, radius):
     rng = np.random.default_rng(seed)

@@ -97,6 +97,7 @@ def test_borders_out_of_order_are_refused():
         TableConfig(combiner="mean")
 
 
+@settings(deadline=None)
 @given(shares, shares, shares, st.sampled_from(COMBINERS), st.integers(0, 60), st.integers(0, 6))
 def test_every_point_has_exactly_one_action(pc, dc, ac, combiner, searches, examiners):
     config = TableConfig(combiner=combiner)
@@ -143,7 +144,7 @@ def test_tree_agrees_with_the_table_on_a_dense_grid_and_around_every_border(key)
         assert (found.kind, found.radius) == (wanted.kind, wanted.radius), point
 
 
-@settings(max_examples=150)
+@settings(deadline=None, max_examples=150)
 @given(st.sampled_from(sorted(TREES)), shares, shares, shares)
 def test_tree_agrees_with_the_table_on_random_points(key, pc, dc, ac):
     tree = TREES[key]

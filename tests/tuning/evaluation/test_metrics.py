@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuning.evaluation.metrics import score_query, worst_ranks
@@ -61,6 +61,7 @@ members = st.sets(st.integers(1, 98), min_size=1, max_size=15) | st.sets(
 )
 
 
+@settings(deadline=None)
 @given(members)
 def test_the_variants_convert_as_derived(ranks):
     m = len(ranks)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuning.evaluation.metu import LayoutError, MetuLayout
@@ -18,6 +18,7 @@ def layout(groups, root=Path("nowhere")):
     )
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(1, 500), min_size=3, max_size=80), st.integers(0, 5))
 def test_splits_are_disjoint_complete_and_never_empty(groups, seed):
     found = split_groups(layout(groups), seed=seed)

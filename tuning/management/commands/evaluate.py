@@ -3,7 +3,6 @@
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from tuning.evaluation import FUSED, VARIANTS, LayoutError, evaluate, load, spli
 
 class Command(BaseCommand):
     help = "Measure how well descriptors and their fusion find the relatives of each query."
-    requires_system_checks: Sequence[str] = []
+    requires_system_checks: tuple[str, ...] = ()
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
