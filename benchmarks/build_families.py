@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
 from benchmarks.iconify import (  # noqa: E402
-    RENDERER_VERSION,
+    RECIPE_VERSION,
     WITHHELD_PACKS,
     Families,
     Pack,
@@ -175,7 +175,7 @@ def build_all(args: argparse.Namespace) -> dict[str, Any]:
     identity = {
         "package": package.version,
         "families": hashlib.sha256(args.families.read_bytes() + args.reserved.read_bytes()).hexdigest(),
-        "renderer": RENDERER_VERSION,
+        "recipe": RECIPE_VERSION,
         "split": args.split,
         "distractors": args.distractors,
         "size": args.size,
