@@ -38,11 +38,13 @@ from search.retrieval.normalise import normalise  # noqa: E402
 from search.retrieval.pooling import POOLINGS, unit  # noqa: E402
 from search.retrieval.similarity import table_similarities  # noqa: E402
 from search.retrieval.table import MarkTable  # noqa: E402
+from search.retrieval.vector_store import DescribedMark, VectorStore  # noqa: E402
 from search.retrieval.whitening import Whitening  # noqa: E402
 from tuning.evaluation import metu  # noqa: E402
 from tuning.evaluation.metrics import score_query, worst_ranks  # noqa: E402
 
 DIM = 256
+ENCODED = 4
 CHUNK = 32
 LISTED = 100
 """A calibration pair is a relative, or a stranger among the first hundred: what an examiner is shown."""
@@ -61,23 +63,31 @@ class Marks:
         layout = metu.load(folder / "queries", folder / "pool")
         return cls(split, [*layout.query_paths, *layout.pool_paths[:most]], np.array(layout.groups))
 
+    def first(self, pool: int) -> Marks:
+        """The queries and the first `pool` marks of the pool."""
+        return Marks(self.split, self.paths[: len(self.groups) + pool], self.groups)
 
-def pooled(marks: Marks, view: str, side: int, cache: Path, encoder: Any) -> dict[str, np.ndarray]:
+
+def pooled(
+    marks: Marks, view: str, side: int, cache: Path, encoder: Any, names: Sequence[str]
+) -> dict[str, np.ndarray]:
     """Pooling -> (n, 1280) of every mark, from the cache where it was computed before."""
     path = cache / f"{marks.split}-{len(marks.paths)}-{view}-{side}.npz"
-    if not path.exists():
-        make = {"general": whole, "edges": edge_map}[view]
-        rows: dict[str, list[np.ndarray]] = {name: [] for name in POOLINGS}
-        for start in tqdm(range(0, len(marks.paths), CHUNK), desc=f"{marks.split} {view} {side}"):
-            normal = [normalise(decode_picture(p.read_bytes())) for p in marks.paths[start : start + CHUNK]]
-            blank = np.full((side, side, 3), 255, np.uint8)
-            views = [made if (made := make(mark, side)) is not None else blank for mark in normal]
-            maps = encoder.encode(np.stack(views))
-            for name, pooling in POOLINGS.items():
-                rows[name].append(pooling(maps).astype(np.float16))
-        np.savez(path, **{name: np.concatenate(values) for name, values in rows.items()})
-    with np.load(path) as stored:
-        return {name: stored[name].astype(np.float32) for name in POOLINGS}
+    if path.exists():
+        with np.load(path) as stored:
+            if set(names) <= set(stored):
+                return {name: stored[name].astype(np.float32) for name in names}
+    make = {"general": whole, "edges": edge_map}[view]
+    rows = {name: np.empty((len(marks.paths), encoder.dim), np.float16) for name in names}
+    for start in tqdm(range(0, len(marks.paths), ENCODED), desc=f"{marks.split} {view} {side}"):
+        normal = [normalise(decode_picture(p.read_bytes())) for p in marks.paths[start : start + ENCODED]]
+        blank = np.full((side, side, 3), 255, np.uint8)
+        views = [made if (made := make(mark, side)) is not None else blank for mark in normal]
+        maps = encoder.encode(np.stack(views))
+        for name in names:
+            rows[name][start : start + ENCODED] = POOLINGS[name](maps)
+    np.savez(path, **rows)
+    return {name: values.astype(np.float32) for name, values in rows.items()}
 
 
 def figures(scores: np.ndarray, groups: np.ndarray) -> dict[str, float]:
@@ -101,7 +111,7 @@ def pooling_table(train: Marks, val: Marks, sides: Sequence[int], cache: Path) -
     encoder = EfficientNetLiteEncoder()
     rows = []
     for side in sides:
-        fit, test = (pooled(marks, "general", side, cache, encoder) for marks in (train, val))
+        fit, test = (pooled(marks, "general", side, cache, encoder, list(POOLINGS)) for marks in (train, val))
         for name in POOLINGS:
             whitening = Whitening.fit(fit[name][len(train.groups) :], DIM)
             for kind, vectors in (("plain", unit(test[name])), ("whitened", whitening.apply(test[name]))):
@@ -114,18 +124,30 @@ def fit_whitening(train: Marks, cache: Path, out: Path) -> None:
     """The two whitenings that ship, on the pool of `train`."""
     encoder = EfficientNetLiteEncoder()
     for view, side in (("general", describe.GENERAL_SIDE), ("edges", describe.EDGES_SIDE)):
-        vectors = pooled(train, view, side, cache, encoder)[describe.POOLING]
+        vectors = pooled(train, view, side, cache, encoder, [describe.POOLING])[describe.POOLING]
         Whitening.fit(vectors[len(train.groups) :], DIM).save(out / f"{view}.npz")
 
 
-def described(marks: Marks, describer: Describer) -> tuple[MarkTable, float]:
-    """The marks as a table, and marks per second with decoding."""
+def described(marks: Marks, describer: Describer, cache: Path) -> MarkTable:
+    """The marks as a table; what was described before with the same descriptors is taken from the cache."""
+    store = VectorStore(cache / marks.split, describer.version)
+    keys = [(p.stem, p.parent.name) for p in marks.paths]
+    paths = dict(zip(keys, marks.paths, strict=True))
+    left = store.missing(keys)
+    for at in tqdm(range(0, len(left), CHUNK), desc=f"{marks.split} described"):
+        chunk = left[at : at + CHUNK]
+        found = describer.describe([decode_picture(paths[key].read_bytes()) for key in chunk])
+        store.append([DescribedMark(*key, one) for key, one in zip(chunk, found, strict=True)])
+    return store.read(keys)
+
+
+def bulk_speed(marks: Marks, describer: Describer, count: int = 320) -> float:
+    """Marks per second with decoding and all views, in chunks."""
+    paths = marks.paths[:: max(1, len(marks.paths) // count)][:count]
     start = time.perf_counter()
-    rows = []
-    for at in tqdm(range(0, len(marks.paths), CHUNK), desc=f"{marks.split} described"):
-        rows += describer.describe([decode_picture(p.read_bytes()) for p in marks.paths[at : at + CHUNK]])
-    speed = len(rows) / (time.perf_counter() - start)
-    return MarkTable.of([p.stem for p in marks.paths], rows), speed
+    for at in range(0, len(paths), CHUNK):
+        describer.describe([decode_picture(p.read_bytes()) for p in paths[at : at + CHUNK]])
+    return len(paths) / (time.perf_counter() - start)
 
 
 def similarities(table: MarkTable, queries: int) -> np.ndarray:
@@ -196,6 +218,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--val", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "fit")
     parser.add_argument("--fit-marks", type=int, default=8000, help="pool marks of train to fit on")
+    parser.add_argument("--calibration-marks", type=int, default=1500, help="of these, to calibrate among")
     parser.add_argument("--sides", type=int, nargs="*", default=[], help="also print the pooling table")
     parser.add_argument("--silhouettes", type=int, nargs="*", default=[], help="K to try on the pool of val")
     parser.add_argument("--write", action="store_true", help="store the fits that ship")
@@ -213,17 +236,18 @@ def main() -> None:
     if options.write:
         fit_whitening(train, options.cache, WEIGHTS)
     describer = Describer()
-    table, _ = described(train, describer)
+    fit = train.first(options.calibration_marks)
+    table = described(fit, describer, options.cache)
     sims = similarities(table, len(train.groups))
     calibration = Calibration.fit(*listed_pairs(sims, train.groups), made_for=describer.version)
     if options.write:
         SHIPPED.write_text(json.dumps(calibration.to_json(), indent=1) + "\n", "utf-8")
     equal = np.full(len(DESCRIPTORS), 1 / len(DESCRIPTORS))
     report["threshold"] = best_threshold(fuse(calibration.apply(sims), equal), train.groups)
-    table, speed = described(val, describer)
+    table = described(val, describer, options.cache)
     report["val"] = fused_table(similarities(table, len(val.groups)), val.groups, calibration)
     report["calibration"] = calibration.to_json()
-    report["marks_per_second"] = round(speed, 1)
+    report["marks_per_second"] = round(bulk_speed(val, describer), 1)
     report["parts_per_mark"] = round(len(table.regions) / len(table), 2)
     report["query"] = query_latency(val, describer)
     if options.silhouettes:
