@@ -100,13 +100,14 @@ def _carry_out(run: TuningRun) -> None:
     until = timezone.now()
     ClusterDecision.objects.filter(run=run).delete()  # of a predecessor that was killed
     config = policy_config()
-    searches = logged_searches(live, until, names=live.names)
 
     def progress(done: int, total: int, what: str) -> None:
         share = done / total if total else 1.0
         TuningRun.objects.filter(pk=run.pk).update(progress=share, reason=f"Now: {what}.", heartbeat_at=timezone.now())
 
     fit, validate = held_out_load(snapshot, progress=progress)
+    # One order of descriptors for all: a JSON column need not keep the order of the weights' keys.
+    searches = logged_searches(live, until, names=fit.descriptors)
     plan = plan_week(
         live, searches, fit, validate, config=config, only_cluster=run.only_cluster, seed=run.pk, progress=progress
     )

@@ -109,7 +109,7 @@ def test_a_week_of_corrections_becomes_better_live_parameters(
 ) -> None:
     week(make_user, bad_start)
     done = run()
-    assert done.state == State.LIVE, done.reason
+    assert done.state == State.LIVE, done.reason + str(list(done.decisions.values_list("reason", flat=True)))
     live = live_parameter_set()
     assert live == done.proposed and live.parent == bad_start
     decision = done.decisions.get(cluster=0)
