@@ -10,12 +10,12 @@ import numpy as np
 
 from search.retrieval import normalise
 from search.retrieval.description import Description
-from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.descriptors import DESCRIPTORS, SET_OF
 from search.retrieval.descriptors.edges import edge_map
 from search.retrieval.descriptors.general import whole
 from search.retrieval.descriptors.objects import PartsDescriptor
 from search.retrieval.descriptors.vector import VectorDescriptor
-from search.retrieval.encoders import Encoder
+from search.retrieval.encoders import Encoder, WeightsUnusable
 from search.retrieval.imaging import Picture, Pixels, reduce_picture
 from search.retrieval.whitening import Whitening
 
@@ -35,21 +35,27 @@ __all__ = ["Describer", "Description"]
 class Describer:
     """Holds the encoder and the descriptors. Heavy to make, so make one per process and keep it.
 
-    names: the descriptors it yields, in the order of DESCRIPTORS. version: changes whenever a vector would;
-    vectors of two versions must never be compared. Raises encoders.WeightsUnusable when weights are missing.
+    names: the descriptors it yields, in the order of DESCRIPTORS; one whose fitted weights are missing is off.
+    version: changes whenever a vector would; vectors of two versions must never be compared.
+    Raises encoders.WeightsUnusable when the encoder's weights or those of `general` are missing.
     """
-
-    names: tuple[str, ...] = DESCRIPTORS
 
     def __init__(self, encoder: Encoder | None = None, *, weights: Path = WEIGHTS) -> None:
         if encoder is None:
             from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder
 
             encoder = EfficientNetLiteEncoder()
-        self._vectors = (
-            VectorDescriptor("general", whole, GENERAL_SIDE, encoder, POOLING, Whitening.load(weights / "general.npz")),
-            VectorDescriptor("edges", edge_map, EDGES_SIDE, encoder, POOLING, Whitening.load(weights / "edges.npz")),
+        self._vectors = tuple(
+            VectorDescriptor(name, view, side, encoder, POOLING, Whitening.load(weights / f"{name}.npz"))
+            for name, view, side in (("general", whole, GENERAL_SIDE), ("edges", edge_map, EDGES_SIDE))
+            if (weights / f"{name}.npz").is_file()
         )
+        on = {descriptor.name for descriptor in self._vectors}
+        if "general" not in on:
+            raise WeightsUnusable(
+                "The whitening of `general` is missing; fit it with benchmarks/fit_descriptors.py --write."
+            )
+        self.names = tuple(name for name in DESCRIPTORS if SET_OF.get(name, name) in on)
         self._parts = PartsDescriptor(self._vectors[0], PARTS_COUNT, PARTS_SIDE)
         parts = [normalise.VERSION, *(d.version for d in self._vectors), self._parts.version]
         self.version = "d" + hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]

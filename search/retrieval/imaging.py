@@ -23,6 +23,12 @@ MIN_SIDE = 8
 DESCRIBED_SIDE = 1024
 """Longest side kept for describing: the encoders see at most 256 px, parts of a mark a quarter of it."""
 
+# Our own limit on pixels lies far below the size at which Pillow starts to warn; its error still counts.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+_ORIENTATION = 0x0112
+_QUARTER_TURNS = (5, 6, 7, 8)
+"""The EXIF tag, and its values that swap width and height (EXIF 2.32, section 4.6.4)."""
 _WHITE_INK = 215
 """Visible ink whose mean grey is above this would vanish on white paper."""
 
@@ -77,23 +83,20 @@ def reduce_picture(image: Pixels | Picture, *, max_side: int = DESCRIBED_SIDE) -
 def _decode(data: bytes, max_side: int | None) -> Picture:
     _check_bytes(data)
     try:
-        with warnings.catch_warnings():
-            # Our own limit on pixels is far below the one Pillow warns at; its error still counts.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                _check_size(*image.size)
-                full = image.size
-                if max_side is not None and max(full) > 2 * max_side:
-                    image.draft(None, (2 * max_side, 2 * max_side))
-                image.load()
-                plain_ink = image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info
-                turned = ImageOps.exif_transpose(image)
-                if image.getexif().get(0x0112, 1) in (5, 6, 7, 8):
-                    full = (full[1], full[0])
-                pixels = _to_rgb(_shrunk(turned, max_side), plain_ink=plain_ink)
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_size(*image.size)
+            full = image.size
+            if max_side is not None and max(full) > 2 * max_side:
+                image.draft(None, (2 * max_side, 2 * max_side))
+            image.load()
+            plain_ink = image.mode == "CMYK" and image.format == "JPEG" and "adobe" not in image.info
+            turned = ImageOps.exif_transpose(image)
+            if image.getexif().get(_ORIENTATION, 1) in _QUARTER_TURNS:
+                full = (full[1], full[0])
+            pixels = _to_rgb(_shrunk(turned, max_side), plain_ink=plain_ink)
     except ImageRefused:
         raise
-    except Image.DecompressionBombError:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageRefused(_too_many_pixels()) from None
     except UnidentifiedImageError:
         raise ImageRefused(not_a_picture(data)) from None

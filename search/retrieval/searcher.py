@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS, SET_OF, VECTOR_DESCRIPTORS
+from search.retrieval.device import device_name
 from search.retrieval.fusion import fuse
 from search.retrieval.parameters import ClusterParameters, Parameters
 from search.retrieval.records import Depth, Filters, Hit, SearchAnswer
@@ -146,11 +146,12 @@ class LiveSearcher:
         store: SnapshotStore,
         *,
         descriptors_version: str,
-        open_with: Callable[..., Snapshot] | None = None,
+        gpu: bool | None = None,
     ) -> None:
+        """gpu: whether indexes go to the GPU; None asks `device_name`, as the encoder does."""
         self._store = store
         self._version = descriptors_version
-        self._open = open_with or store.open
+        self._gpu = gpu
         self._searcher: Searcher | None = None
 
     def get(self) -> Searcher:
@@ -159,7 +160,8 @@ class LiveSearcher:
         if live is None:
             raise SnapshotRefused("There is no index snapshot yet; build one with `python manage.py snapshot`.")
         if self._searcher is None or self._searcher.snapshot.id != live:
-            self._searcher = Searcher(self._open(live, descriptors_version=self._version))
+            gpu = device_name() != "cpu" if self._gpu is None else self._gpu
+            self._searcher = Searcher(self._store.open(live, descriptors_version=self._version, gpu=gpu))
         return self._searcher
 
 

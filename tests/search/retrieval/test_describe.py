@@ -1,11 +1,15 @@
 """The real encoder on drawn marks: what a copyist does must not hide a mark."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from search.retrieval.describe import Describer
+from search.retrieval.describe import WEIGHTS, Describer
 from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.imaging import Picture, decode_picture
 from search.retrieval.similarity import similarity_matrix
 from tests.search.retrieval.pictures import encoded, pixels, ring, star, star_beside_bars
@@ -92,5 +96,11 @@ def test_thin_lines_and_tiny_and_oblong_marks_are_described(describer: Describer
         assert "general" in describer.describe([pixels(image)])[0].vectors
 
 
-def test_version_is_stable() -> None:
-    assert Describer().version == Describer().version
+def test_a_descriptor_without_weights_is_off_and_changes_the_version(describer: Describer, tmp_path: Path) -> None:
+    with pytest.raises(WeightsUnusable, match="general"):
+        Describer(weights=tmp_path)
+    shutil.copy(WEIGHTS / "general.npz", tmp_path)
+    without = Describer(weights=tmp_path)
+    assert without.names == ("general", "objects")
+    assert set(without.describe([pixels(star())])[0].vectors) == {"general"}
+    assert without.version != describer.version == Describer().version

@@ -84,9 +84,7 @@ def test_survives_saving(index: VectorIndex, kind: str, tmp_path: Path) -> None:
     loaded = LOAD[kind](tmp_path / "index")
     allowed = np.arange(len(ROWS)) % 2 == 0
     for mask in (None, allowed):
-        for a, b in zip(
-            index.search(QUERIES, 10, allowed=mask), loaded.search(QUERIES, 10, allowed=mask), strict=True
-        ):
+        for a, b in zip(index.search(QUERIES, 10, allowed=mask), loaded.search(QUERIES, 10, allowed=mask), strict=True):
             np.testing.assert_array_equal(a, b)
 
 

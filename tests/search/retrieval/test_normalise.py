@@ -28,9 +28,7 @@ def test_margins_do_not_matter(fill: str) -> None:
 
 def test_colours_do_not_matter() -> None:
     yellow = Image.fromarray(np.where(pixels(star()) < 128, [[[250, 200, 0]]], 255).astype(np.uint8))
-    navy = Image.fromarray(
-        np.where(pixels(star()) < 128, [[[240, 240, 255]]], [[[10, 20, 80]]]).astype(np.uint8)
-    )
+    navy = Image.fromarray(np.where(pixels(star()) < 128, [[[240, 240, 255]]], [[[10, 20, 80]]]).astype(np.uint8))
     assert difference(star(), yellow) < 2
     assert difference(star(), navy) < 3
 
@@ -59,9 +57,7 @@ def test_boxes_map_back_to_the_original() -> None:
     mark = normalise(pixels(image))
     count, _, stats, _ = cv2.connectedComponentsWithStats((mark.grey < 128).astype(np.uint8))
     assert count == 3
-    found = np.stack(
-        [stats[1:, 0], stats[1:, 1], stats[1:, 0] + stats[1:, 2], stats[1:, 1] + stats[1:, 3]], 1
-    )
+    found = np.stack([stats[1:, 0], stats[1:, 1], stats[1:, 0] + stats[1:, 2], stats[1:, 1] + stats[1:, 3]], 1)
     expected = [[100, 50, 260, 130], [400, 300, 460, 420]]
     np.testing.assert_allclose(sorted(mark.to_original(found).tolist()), expected, atol=3)
 

@@ -195,9 +195,7 @@ def test_timings_cover_every_stage(searcher: Searcher, marks: list[Description])
     assert sum(v for k, v in timings.items() if k != "total") <= timings["total"] + 0.01
 
 
-def test_live_searcher_picks_up_a_new_snapshot_without_restart(
-    tmp_path: Path, marks: list[Description]
-) -> None:
+def test_live_searcher_picks_up_a_new_snapshot_without_restart(tmp_path: Path, marks: list[Description]) -> None:
     store = SnapshotStore(tmp_path)
     live = LiveSearcher(store, descriptors_version="d1")
     with pytest.raises(SnapshotRefused):

@@ -53,9 +53,7 @@ def test_objects_equals_the_maximum_over_all_pairs() -> None:
         for m, other in enumerate(marks):
             a = np.vstack([query.vectors["general"], query.regions])
             b = np.vstack([other.vectors["general"], other.regions])
-            assert sims[q, m, 2] == pytest.approx(
-                (a @ b.T).max(), abs=1e-3
-            )  # parts are kept in half precision
+            assert sims[q, m, 2] == pytest.approx((a @ b.T).max(), abs=1e-3)  # parts are kept in half precision
 
 
 def test_no_marks_give_an_empty_matrix() -> None:
