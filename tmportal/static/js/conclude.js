@@ -34,14 +34,12 @@ export function conclude({ root, saver }) {
     }
   }
 
-  const now = () => new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-
   buttons[0].addEventListener("click", () =>
     run(buttons[0], "Making the report…", async () => {
       const report = await call("POST", root.dataset.report, { json: {} });
       byId("report-pdf").href = report.url;
       byId("report-csv").href = report.csv ?? `${report.url}?as=csv`;
-      text.textContent = `The report is ready (${now()}).`;
+      text.textContent = "The report is ready.";
       links.hidden = false;
       box.hidden = false; // what is hidden cannot take the focus
       byId("report-pdf").focus();
@@ -50,7 +48,7 @@ export function conclude({ root, saver }) {
   buttons[1].addEventListener("click", () =>
     run(buttons[1], "Saving…", async () => {
       await call("POST", root.dataset.done, { json: {} });
-      text.textContent = `Done without a report (${now()}). The search counts in the next tuning.`;
+      text.textContent = "Done without a report. The search counts in the next tuning.";
     }),
   );
 
