@@ -14,6 +14,7 @@ from feedback.change_metrics import ChangeMetrics, aggregate
 from feedback.models import Conclusion, Impression
 from feedback.selectors import conclusions_between
 from search.models import ParameterSet, ParameterSetEvent
+from search.selectors import live_parameter_set
 from tuning.charts import TimelineEvent, TimelinePoint
 from tuning.evidence import evidence_starts
 from tuning.models import ClusterDecision, TuningRun
@@ -44,17 +45,26 @@ class ClusterEvidence:
 
 
 def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
-    """Concluded searches that no decision has used yet, per cluster; counted in the database."""
-    starts = evidence_starts()
+    """What the next run would read (`tuning.evidence.logged_searches`), counted in the database per cluster."""
+    live_set = live_parameter_set()
+    if live_set is None:
+        return []
+    live, starts = live_set.unpack(), evidence_starts()
     latest = conclusions_between(None, now or timezone.now()).values("pk")
+    fitting = Q(
+        search__parameter_set__parameters__descriptors_version=live.descriptors_version,
+        search__parameter_set__parameters__calibration_version=live.calibration_version,
+        search__clusters_version=live.clusters_version,
+    )
+    before = Q(impressions__seen=True, impressions__preselected=True)
     Outcome = Impression.Outcome
     rows = (
-        Conclusion.objects.filter(pk__in=latest)
+        Conclusion.objects.filter(fitting, pk__in=latest)
         .order_by()
         .values("pk", "at", "by_id", "search__cluster")
         .annotate(
             evaluated=Count("impressions", filter=Q(impressions__seen=True)),
-            before=Count("impressions", filter=Q(impressions__seen=True, impressions__preselected=True)),
+            before=Count("impressions", filter=before),
             plus=Count("impressions", filter=Q(impressions__outcome=Outcome.ADDED)),
             minus=Count("impressions", filter=Q(impressions__outcome=Outcome.REMOVED)),
         )
@@ -62,15 +72,10 @@ def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
     gathered: dict[int | None, list[tuple[int, ChangeMetrics]]] = {}
     for row in rows:
         cluster = row["search__cluster"]
-        start = starts.get(cluster)
-        if not row["evaluated"] or (start is not None and row["at"] <= start):
-            continue
-        changed = row["plus"] + row["minus"]
-        metrics = ChangeMetrics(
-            pc=min(1.0, changed / max(row["before"], 1)), dc=0.0, ac=0.0, dc_from_cut=0.0, evaluated=row["evaluated"],
-            preselected=row["before"], added=row["plus"], removed=row["minus"],
-        )  # fmt: skip
-        gathered.setdefault(cluster, []).append((row["by_id"], metrics))
+        keys = {cluster} if cluster in live.clusters else {cluster, None}
+        used = max((starts[key] for key in keys if key in starts), default=None)
+        if row["evaluated"] and (used is None or row["at"] > used):
+            gathered.setdefault(cluster, []).append((row["by_id"], _counted(row)))
     found = []
     for cluster, searches in gathered.items():
         total = aggregate([metrics for _, metrics in searches], [examiner for examiner, _ in searches])
@@ -78,6 +83,13 @@ def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
             ClusterEvidence(cluster, total.searches, total.examiners, total.additions, total.removals, total.pc)
         )
     return sorted(found, key=lambda one: (-one.searches, one.cluster if one.cluster is not None else -1))
+
+
+def _counted(row: dict[str, Any]) -> ChangeMetrics:
+    """PC of one search from its counts; DC and AC, which need every rank, are left to the run."""
+    changed, before = row["plus"] + row["minus"], row["before"]
+    pc = min(1.0, changed / before) if before else float(changed > 0)
+    return ChangeMetrics(pc, 0.0, 0.0, 0.0, row["evaluated"], before, row["plus"], row["minus"])
 
 
 def next_scheduled(now: datetime | None = None) -> datetime | None:
