@@ -16,8 +16,9 @@ REPLICATION_K = 21
 """The paper's number of clusters, whatever the register."""
 CANDIDATE_KS: tuple[int, ...] = tuple(range(2, 41))
 _FIT_SAMPLE = 20_000
-_SILHOUETTE_SAMPLE = 4_000
-"""Silhouette compares all pairs of its sample, so a fifth of the marks costs a twenty-fifth of the time."""
+_SILHOUETTE_SAMPLE = 2_000
+"""Silhouette compares all pairs of its sample, so a tenth of the marks costs a hundredth of the time."""
+_ROUNDS = 30
 _NEIGHBOURS = 3.0
 """m of the quantile rule: how many clusters a search with depth "cluster" visits on average (science 1.3)."""
 
@@ -125,20 +126,34 @@ def silhouette(gap: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
 
 
 def _kmeans(vectors: Vectors, k: int, seed: int) -> Vectors:
-    import faiss
+    """Lloyd's algorithm from a k-means++ start (Arthur & Vassilvitskii 2007); (k, d), the same each time."""
+    centroids = _plus_plus(vectors, k, np.random.default_rng(seed))
+    labels = np.full(len(vectors), -1)
+    for _ in range(_ROUNDS):
+        before, labels = labels, Clusters(centroids, np.zeros(0)).assign(vectors)
+        if np.array_equal(before, labels):
+            break
+        order = np.argsort(labels, kind="stable")
+        filled, starts = np.unique(labels[order], return_index=True)
+        counts = np.diff([*starts, len(labels)])
+        # A cluster that lost all its marks keeps its centroid.
+        centroids[filled] = np.add.reduceat(vectors[order], starts, axis=0) / counts[:, None]
+    return centroids
 
-    engine = faiss.Kmeans(
-        vectors.shape[1],
-        k,
-        niter=25,
-        nredo=2,
-        seed=seed + 1,
-        min_points_per_centroid=1,
-        max_points_per_centroid=len(vectors),
-        verbose=False,
-    )
-    engine.train(np.ascontiguousarray(vectors))
-    return np.asarray(engine.centroids, dtype=np.float32).reshape(k, -1)
+
+def _plus_plus(vectors: Vectors, k: int, rng: np.random.Generator) -> Vectors:
+    """k rows far from each other: each drawn with probability proportional to its squared distance."""
+    squares = (vectors**2).sum(axis=1)
+    chosen = [int(rng.integers(len(vectors)))]
+    nearest = np.full(len(vectors), np.inf)
+    for _ in range(k - 1):
+        last = vectors[chosen[-1]]
+        nearest = np.minimum(nearest, np.maximum(squares + last @ last - 2 * vectors @ last, 0))
+        nearest[chosen] = 0
+        total = nearest.sum(dtype=np.float64)
+        weights = nearest / total if total > 0 else None  # all the same mark: any will do
+        chosen.append(int(rng.choice(len(vectors), p=weights)))
+    return np.array(vectors[chosen], dtype=np.float32)
 
 
 def _sample(vectors: Vectors, most: int, seed: int) -> Vectors:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ _PROBED_SHARE = 1 / 16
 _PROBED_LEAST = 16
 """Inverted lists an unfiltered search visits: a share of them, and never fewer than this."""
 _TRAIN_PER_LIST = 40
+_ONE_THREAD = 50_000_000
+"""Multiplications below which a scan stays on one thread: on a busy machine waking others takes longer."""
 
 
 class FaissIndex:
@@ -59,6 +62,8 @@ class FaissIndex:
             # The selector only points at the bits: both must live until the search is over.
             bits = None if allowed is None else np.packbits(allowed, bitorder="little")
             selector = None if bits is None else faiss.IDSelectorBitmap(bits)
+            small = len(q) * self.count * share * q.shape[1] < _ONE_THREAD
+            faiss.omp_set_num_threads(1 if small else os.cpu_count() or 1)
             scores, ids = self._index.search(q, k, params=self._parameters(selector, share, k))
         scores = np.where(ids < 0, -np.inf, scores).astype(np.float32)
         return scores, np.asarray(ids, dtype=np.int64)
