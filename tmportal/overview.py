@@ -35,8 +35,9 @@ class SearchLine:
 
 
 def register_is_demo() -> bool:
-    """Whether the register holds demonstration marks: only those say where their picture comes from."""
-    return Mark.objects.exclude(source="").exists()
+    """Whether the register holds demonstration marks: they come first or not at all, and name their source."""
+    first = Mark.objects.order_by("pk").values_list("source", flat=True).first()
+    return bool(first)
 
 
 def selection_counts(search: Search) -> SelectionCounts:

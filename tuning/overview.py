@@ -1,6 +1,6 @@
 """Reads for the tuning pages: evidence so far, the line over time, what each run did."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,10 +56,18 @@ def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
         search__parameter_set__parameters__calibration_version=live.calibration_version,
         search__clusters_version=live.clusters_version,
     )
+    unused = Q()
+    for cluster, until in starts.items():
+        if until is None:
+            continue  # an old row that does not say until when it read
+        if cluster is None:  # the register's own parameters serve every cluster that has none of its own
+            unused &= Q(at__gt=until) | Q(search__cluster__in=list(live.clusters))
+        else:
+            unused &= ~Q(search__cluster=cluster, at__lte=until)
     before = Q(impressions__seen=True, impressions__preselected=True)
     Outcome = Impression.Outcome
     rows = (
-        Conclusion.objects.filter(fitting, pk__in=latest)
+        Conclusion.objects.filter(fitting, unused, pk__in=latest)
         .order_by()
         .values("pk", "at", "by_id", "search__cluster")
         .annotate(
@@ -71,11 +79,8 @@ def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
     )
     gathered: dict[int | None, list[tuple[int, ChangeMetrics]]] = {}
     for row in rows:
-        cluster = row["search__cluster"]
-        keys = {cluster} if cluster in live.clusters else {cluster, None}
-        used = max((starts[key] for key in keys if key in starts), default=None)
-        if row["evaluated"] and (used is None or row["at"] > used):
-            gathered.setdefault(cluster, []).append((row["by_id"], _counted(row)))
+        if row["evaluated"]:
+            gathered.setdefault(row["search__cluster"], []).append((row["by_id"], _counted(row)))
     found = []
     for cluster, searches in gathered.items():
         total = aggregate([metrics for _, metrics in searches], [examiner for examiner, _ in searches])
@@ -85,7 +90,7 @@ def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
     return sorted(found, key=lambda one: (-one.searches, one.cluster if one.cluster is not None else -1))
 
 
-def _counted(row: dict[str, Any]) -> ChangeMetrics:
+def _counted(row: Mapping[str, Any]) -> ChangeMetrics:
     """PC of one search from its counts; DC and AC, which need every rank, are left to the run."""
     changed, before = row["plus"] + row["minus"], row["before"]
     pc = min(1.0, changed / before) if before else float(changed > 0)

@@ -100,6 +100,17 @@ def test_evidence_counts_concluded_searches_since_the_last_decision(examiner: An
     run = finished_run(evidence_until=timezone.now())
     ClusterDecision.objects.create(run=run, cluster=3, searches=2, examiners=2, action="none", reason="Fits.")
     assert [one.cluster for one in overview.evidence_so_far()] == [5]
+    # The register's own parameters were decided: they serve cluster 5 too, so its evidence is used up.
+    ClusterDecision.objects.create(run=run, cluster=None, searches=1, examiners=1, action="none", reason="Fits.")
+    assert overview.evidence_so_far() == []
+
+
+def test_evidence_under_another_clustering_does_not_count(examiner: Any) -> None:
+    search = done_search(examiner, scores=[0.9], threshold=0.8, cluster=5)
+    Search.objects.filter(pk=search.pk).update(clusters_version="k1")
+    page_seen(search=search, page=1, user=examiner)
+    search_conclude(search=search, kind="done", user=examiner)
+    assert [one.cluster for one in overview.evidence_so_far()] == [5]
     Search.objects.filter(cluster=5).update(clusters_version="k0")  # clustered anew since
     assert overview.evidence_so_far() == []
 
@@ -126,7 +137,7 @@ def test_a_run_shows_evidence_decision_gate_and_both_parameters(page: Client) ->
     ClusterDecision.objects.create(
         run=run, cluster=3, searches=44, examiners=3, pc=0.19, dc=0.3, ac=0.5, action="weights", step=0.03,
         state="accepted", path=["PC < 8%: no"], reason="Fine-tuned.", before=BEFORE, after=AFTER,
-        detail={"candidates": 512, "trials": [[0, [0.4, 0.3, 0.3], 0.8, 0.1, 0.1], [1, [0.5, 0.2, 0.3], 0.7, 0.4, 0.4]]},
+        detail={"candidates": 512, "trials": [[0, [0.4, 0.3, 0.3], 0.8, 0.1, 0], [1, [0.5, 0.2, 0.3], 0.7, 0.4, 0.5]]},
     )  # fmt: skip
     text = body(page.get(f"/tuning/runs/{run.pk}/"))
     for words in (
