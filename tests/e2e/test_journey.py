@@ -1,5 +1,6 @@
 """An examiner's and an administrator's day, in a real browser against the running service."""
 
+import base64
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -104,6 +105,32 @@ def test_pages_turn_by_key_and_stay_after_reload(login: Callable[[str], Any]) ->
     page.keyboard.press("p")
     page.get_by_text("Page 1 of").wait_for()
     assert card(page, 0).get_attribute("data-mark") == first
+
+
+def test_a_pasted_image_is_searched_and_fast_clicks_end_where_they_end(login: Callable[[str], Any]) -> None:
+    page = login("examiner")
+    page.goto("/")
+    data = base64.b64encode(list(families().values())[4][0].read_bytes()).decode()
+    page.evaluate(
+        """(data) => {
+            const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+            const carrier = new DataTransfer();
+            carrier.items.add(new File([bytes], "pasted.webp", { type: "image/webp" }));
+            document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: carrier, cancelable: true }));
+        }""",
+        data,
+    )
+    page.get_by_text("pasted.webp").wait_for()
+    page.get_by_role("button", name="Search the register").click()
+    card(page, 0).wait_for(timeout=60_000)
+    last = page.locator("li.card").count() - 1
+    for _ in range(5):
+        card(page, last).locator(".card-face").click()
+    wait_saved(page)
+    page.reload()
+    card(page, last).wait_for()
+    assert pressed(page, last) == "true"
+    assert "1 added" in page.locator("#tally").inner_text()
 
 
 def test_a_change_that_cannot_be_saved_says_so_and_is_saved_later(login: Callable[[str], Any]) -> None:

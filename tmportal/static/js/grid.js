@@ -99,6 +99,7 @@ export class Grid {
     const nice = item.nice.length ? `cl. ${item.nice.join(", ")}` : null;
     facts.textContent = [item.jurisdiction, nice, item.mark_status].filter(Boolean).join(" · ");
     const bars = make("span", "bars");
+    bars.setAttribute("aria-hidden", "true"); // read aloud for every card they would drown the name; the comparison has them
     for (const [name, value] of Object.entries(item.similarities)) {
       const line = make("span", "bar-line");
       line.append(make("span", "bar-word", wordOf(name)), track(name, value), make("span", "bar-value", value === null ? "–" : Math.round(value)));
@@ -126,8 +127,6 @@ export class Grid {
       marker.textContent = { preselected: "pre-selected", removed: "− removed", added: "+ added" }[kind] ?? "";
       marker.hidden = !kind;
       if (this.mayChange) button.setAttribute("aria-pressed", String(item.selected));
-      const state = item.selected ? "selected" : "not selected";
-      button.setAttribute("aria-label", `Rank ${item.rank}: ${item.name || item.mark}, ${percent(item.score)} alike, ${kind || state}`);
     };
     const show = () => {
       drawBox(boxes, item.boxes?.[1], item.size);
