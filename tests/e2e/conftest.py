@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -75,13 +74,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         )  # fmt: skip
     base = f"http://127.0.0.1:{port}"
     try:
-        _wait_until_healthy(base, process, log)
-        logins = {
-            role: (name, word)
-            for role, name, word in re.findall(
-                r"^login (\w+) (\S+) (\S+)", log.read_text(errors="replace"), re.MULTILINE
-            )
-        }
+        logins = _wait_until_ready(base, process, log)
         yield Service(base, logins, data_dir)
     finally:
         os.killpg(process.pid, signal.SIGINT)
@@ -92,19 +85,23 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             process.wait()
 
 
-def _wait_until_healthy(base: str, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(base: str, process: subprocess.Popen[bytes], log: Path) -> dict[str, tuple[str, str]]:
+    """The logins it prints, once searching works too."""
     end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(f"{base}/api/health/", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            pass
+    while time.monotonic() < end and process.poll() is None:
+        found = re.findall(r"^login (\w+) (\S+) (\S+)$", log.read_text(errors="replace"), re.MULTILINE)
+        if len(found) >= 2 and _healthy(base):
+            return {role: (name, word) for role, name, word in found}
         time.sleep(0.5)
-    pytest.fail(f"The service did not become healthy:\n{log.read_text(errors='replace')[-3000:]}")
+    return pytest.fail(f"The service did not become ready:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def _healthy(base: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{base}/api/health/", timeout=5) as answer:
+            return answer.status == 200
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="module")
