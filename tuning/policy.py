@@ -12,7 +12,7 @@ no way in.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,7 +24,7 @@ from tuning.decision_table import Action, ActionKind, TableConfig, decide
 from tuning.feedback_objective import FeedbackConfig, LoggedSearch, replay, search_losses, search_weights
 from tuning.gate import GateConfig, Verdict, judge
 from tuning.objective import HeldOut, HeldOutScores, evaluate_each
-from tuning.optimiser import Found, Objective, SearchConfig, find
+from tuning.optimiser import Objective, SearchConfig, find
 from tuning.proposal import Proposal, State, WeekPlan
 
 __all__ = ["PolicyConfig", "Progress", "apply", "evidence_of", "plan_week", "propose"]
@@ -47,13 +47,27 @@ class PolicyConfig:
     gate_share: float = 1 / 3  # of the logged searches, kept aside for the gate
     evidence_cap: float = 0.5  # largest share of one examiner in PC, DC, AC
     gate_groups: int = 5  # a cluster with fewer held-out groups is judged on the whole register
-    pool_rest: bool = True  # tune the register's parameters from clusters with too little evidence
+    register: bool = True  # also tune the default, which clusters shrink toward, from the evidence of all
 
 
 def evidence_of(searches: Sequence[LoggedSearch], config: PolicyConfig | None = None) -> ChangeEvidence:
     """PC, DC, AC of these concluded searches as they were served."""
     c = config or PolicyConfig()
     return aggregate([s.metrics() for s in searches], [s.examiner for s in searches], examiner_cap=c.evidence_cap)
+
+
+def _evidence_of_default(
+    parameters: Parameters, searches: Sequence[LoggedSearch], names: Sequence[str], c: PolicyConfig
+) -> ChangeEvidence:
+    """As served where the default served; replayed with the default where a cluster has its own parameters."""
+    default = parameters.default
+    metrics = [
+        replay([s], default.weight_vector(names), default.threshold)[0]
+        if s.cluster in parameters.clusters
+        else s.metrics()
+        for s in searches
+    ]
+    return aggregate(metrics, [s.examiner for s in searches], examiner_cap=c.evidence_cap)
 
 
 def plan_week(
@@ -89,19 +103,22 @@ def plan_week(
         targets = [only_cluster]
 
     total = len(targets) + 1
-    proposals = []
+    proposals: list[Proposal] = []
+    register: list[Proposal] = []
+    toward = parameters.default
+    # The default first: it serves clusters with little evidence, and the others shrink toward it. What one
+    # cluster shows is no evidence about the rest.
+    if c.register and only_cluster is None and len(by_cluster) > 1:
+        if progress:
+            progress(0, total, "the whole register")
+        register = [propose(parameters, None, searches, fit, validate, config=c, seed=seed)]
+        toward = register[0].after if register[0].state == "accepted" else toward
     for done, target in enumerate(targets):
         if progress:
             progress(done, total, f"cluster {target}")
-        proposals.append(propose(parameters, target, by_cluster[target], fit, validate, config=c, seed=seed))
-    if c.pool_rest and only_cluster is None:
-        poor = {p.cluster for p in proposals if p.action.kind is ActionKind.NO_DATA} | {None}
-        rest = [s for n, found in by_cluster.items() if n in poor and n not in parameters.clusters for s in found]
-        if rest:
-            if progress:
-                progress(total - 1, total, "the rest of the register")
-            proposals.append(propose(parameters, None, rest, fit, validate, config=c, seed=seed))
-    plan = _together(parameters, proposals, validate, c)
+        own = by_cluster[target]
+        proposals.append(propose(parameters, target, own, fit, validate, config=c, toward=toward, seed=seed))
+    plan = _together(parameters, proposals + register, validate, c)
     if progress:
         progress(total, total, "done")
     return plan
@@ -115,12 +132,20 @@ def propose(
     validate: HeldOut,
     *,
     config: PolicyConfig | None = None,
+    toward: ClusterParameters | None = None,
     seed: int = 0,
 ) -> Proposal:
-    """One cluster's proposal from its own searches; cluster None is the register's default parameters."""
+    """One cluster's proposal from its own searches; cluster None is the register's default parameters.
+
+    toward: what a cluster is shrunk toward, None = the live default.
+    """
     c = config or PolicyConfig()
     live = parameters.for_cluster(cluster)
-    evidence = evidence_of(searches, c)
+    evidence = (
+        evidence_of(searches, c)
+        if cluster is not None
+        else _evidence_of_default(parameters, searches, fit.descriptors, c)
+    )
     action = decide(
         pc=evidence.pc,
         dc=evidence.dc,
@@ -155,10 +180,9 @@ def propose(
     paper = float(np.clip(live.threshold - c.threshold_step * evidence.dc * _sign(evidence), *tau_range))
     found = find(objective, start=(w0, paper), seed=_seed(seed, cluster))
     best = _parameters(found.weights, found.threshold, live, names)
-    after = best
-    if cluster is not None:
-        share = evidence.searches / (c.shrinkage + evidence.searches)
-        after = _shrink(found, live, parameters.default, share=share, region=region, tau_range=tau_range, names=names)
+    share = evidence.searches / (c.shrinkage + evidence.searches) if cluster is not None else 1.0
+    pull = _Pull(toward or parameters.default, share, region, tau_range)
+    after = _parameters(pull.weights(found.weights, names), pull.threshold(found.threshold), live, names)
     done = replace(
         stay,
         trials=found.trials,
@@ -169,14 +193,14 @@ def propose(
     if found.value <= c.search.smallest_gain or not _moves(live, after):
         reason = f"{action.reason} None of {found.candidates:,} candidates was better than the live parameters."
         return replace(done, reason=reason)
-    verdict = _gate(parameters, cluster, live=live, after=after, validate=validate, aside=aside, c=c)
-    for lowered in _safer_cuts(after, tau_range, c) if not verdict.passed else ():
-        if not _moves(live, lowered):
+    # The gate sees what was found and, should that fail, a few safer variants; the first that passes is taken.
+    shown: list[tuple[ClusterParameters, Verdict]] = []
+    for words, attempt in _attempts(after, live, objective=objective, pull=pull, action=action, c=c):
+        judged = _gate(parameters, cluster, live=live, after=attempt, validate=validate, aside=aside, c=c)
+        shown.append((attempt, replace(judged, reason=f"{words}{judged.reason}")))
+        if judged.passed:
             break
-        again = _gate(parameters, cluster, live=live, after=lowered, validate=validate, aside=aside, c=c)
-        if again.passed:
-            after, verdict = lowered, replace(again, reason=f"With a lower, safer threshold: {again.reason}")
-            break
+    after, verdict = shown[-1] if shown[-1][1].passed else shown[0]
     state: State = "accepted" if verdict.passed else "rejected"
     before_replay, after_replay = (
         aggregate(
@@ -192,7 +216,7 @@ def propose(
         state=state,
         verdict=verdict,
         replayed=(before_replay, after_replay),
-        reason=f"{action.reason} {_change(live, after, found.candidates)} {verdict.reason}",
+        reason=f"{action.reason} Best of {found.candidates:,}: {', '.join(_moves(live, after))}. {verdict.reason}",
     )
 
 
@@ -236,14 +260,50 @@ def _together(parameters: Parameters, proposals: list[Proposal], validate: HeldO
     return WeekPlan(proposed, tuple(proposals), verdict, True, reason, candidates, seconds)
 
 
-def _safer_cuts(after: ClusterParameters, tau_range: tuple[float, float], c: PolicyConfig) -> list[ClusterParameters]:
-    """The same weights with a lower threshold, half a step and a whole step down.
+@dataclass(frozen=True)
+class _Pull:
+    """What a result is shrunk toward, how much of it stays, and the step that must not be left."""
 
-    A cut fitted to a few dozen queries is easily a little too high for others. Two more looks at the
-    validation queries, both in the direction that can only gain recall, cost less than a lost week.
+    toward: ClusterParameters
+    share: float  # n / (w0 + n); 1 = no shrinkage
+    region: Region
+    tau_range: tuple[float, float]
+
+    def weights(self, found: Floats, names: Sequence[str]) -> Floats:
+        """(w0 * global + n * cluster) / (w0 + n), then back inside the step."""
+        mixed = self.share * found + (1.0 - self.share) * np.array(self.toward.weight_vector(names))
+        return np.asarray(project(mixed, self.region)[0], dtype=np.float64)
+
+    def threshold(self, found: float) -> float:
+        """The same for tau."""
+        return float(np.clip(self.share * found + (1.0 - self.share) * self.toward.threshold, *self.tau_range))
+
+
+def _attempts(
+    after: ClusterParameters,
+    live: ClusterParameters,
+    *,
+    objective: Objective,
+    pull: _Pull,
+    action: Action,
+    c: PolicyConfig,
+) -> Iterator[tuple[str, ClusterParameters]]:
+    """What was found, then safer variants of it, each with words for the reason.
+
+    A cut fitted to a few dozen queries is easily too high for others: the same weights with a lower one can
+    only gain recall. And where the weights do not convince, the best cut for the live weights still may.
     """
-    cuts = [max(tau_range[0], after.threshold - part * c.threshold_step) for part in (0.5, 1.0)]
-    return [replace(after, threshold=round(t, 4)) for t in dict.fromkeys(cuts) if t < after.threshold]
+    yield "", after
+    for part in (0.5, 1.0):
+        lowered = replace(after, threshold=round(max(pull.tau_range[0], after.threshold - part * c.threshold_step), 4))
+        if lowered.threshold < after.threshold and _moves(live, lowered):
+            yield "With a lower, safer threshold: ", lowered
+    if action.kind is ActionKind.WEIGHTS:
+        cuts = np.linspace(*pull.tau_range, 41)
+        values = objective.values(np.tile(objective.live[0], (len(cuts), 1)), cuts)
+        alone = replace(live, threshold=round(pull.threshold(float(cuts[values.argmax()])), 4))
+        if values.max() > c.search.smallest_gain and _moves(live, alone):
+            yield "The weights stay and only the threshold moves: ", alone
 
 
 def _gate(
@@ -326,26 +386,6 @@ def _divide(searches: Sequence[LoggedSearch], share: float, seed: int) -> tuple[
     return (learn, kept) if learn and kept else (useful, useful)
 
 
-def _shrink(
-    found: Found,
-    live: ClusterParameters,
-    default: ClusterParameters,
-    *,
-    share: float,
-    region: Region,
-    tau_range: tuple[float, float],
-    names: Sequence[str],
-) -> ClusterParameters:
-    """(w0 * global + n * cluster) / (w0 + n), then back inside the step that the decision allows.
-
-    share: n / (w0 + n).
-    """
-    toward = np.array(default.weight_vector(names))
-    weights = project(share * found.weights + (1.0 - share) * toward, region)[0]
-    threshold = float(np.clip(share * found.threshold + (1.0 - share) * default.threshold, *tau_range))
-    return _parameters(weights, threshold, live, names)
-
-
 def _parameters(weights: Floats, threshold: float, live: ClusterParameters, names: Sequence[str]) -> ClusterParameters:
     """Rounded to four places, which is finer than anything measured and can be read by people."""
     rounded = np.round(weights, 4)
@@ -355,10 +395,6 @@ def _parameters(weights: Floats, threshold: float, live: ClusterParameters, name
         threshold=round(threshold, 4),
         extension=live.extension,
     )
-
-
-def _change(live: ClusterParameters, after: ClusterParameters, candidates: int) -> str:
-    return f"Best of {candidates:,} candidates: {', '.join(_moves(live, after))}."
 
 
 def _moves(live: ClusterParameters, after: ClusterParameters) -> list[str]:

@@ -94,13 +94,13 @@ def test_no_weight_leaves_the_radius_and_no_threshold_its_step(week):
     assert 0.5 <= after.threshold <= 0.98
 
 
-def test_a_cluster_with_little_evidence_keeps_its_parameters_and_says_what_is_missing(week):
-    live, _, _, _, plan = week
+def test_a_cluster_with_little_evidence_follows_the_register_and_says_what_is_missing(week):
+    _, _, _, _, plan = week
     second = plan.proposals[1]
     assert (second.cluster, second.state) == (1, "no_data")
     assert "10 of 30 searches" in second.reason
-    assert second.after == live.default
     assert 1 not in plan.parameters.clusters
+    assert plan.parameters.for_cluster(1) == plan.parameters.default
 
 
 def test_the_same_seed_finds_the_same_and_json_holds_it_all(week):
@@ -184,7 +184,7 @@ def test_clusters_with_too_little_evidence_are_pooled_for_the_register():
     assert plan.proposals[4].evidence.searches == 48
     assert plan.proposals[4].state == "accepted", plan.proposals[4].reason
     assert plan.parameters.default.weights["general"] > 0.25
-    alone = plan_week(live, log, fit, validate, config=replace(CONFIG, pool_rest=False))
+    alone = plan_week(live, log, fit, validate, config=replace(CONFIG, register=False))
     assert not alone.changed
     assert "enough evidence" in alone.reason
 
