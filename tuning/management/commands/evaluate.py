@@ -22,15 +22,13 @@ class Command(BaseCommand):
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument(
-            "--queries", type=Path, required=True, metavar="DIR", help="<instance>-<group>.jpg files"
-        )
+        parser.add_argument("--queries", type=Path, required=True, metavar="DIR", help="<instance>-<group>.jpg files")
         parser.add_argument("--pool", type=Path, required=True, metavar="DIR", help="all other marks")
         parser.add_argument(
             "--descriptor",
             action="append",
-            choices=[FUSED, *DESCRIPTORS],
-            help="may be given several times (default: fused)",
+            metavar="NAME",
+            help=f"{', '.join((FUSED, *DESCRIPTORS))}; may be given several times (default: fused)",
         )
         variant = parser.add_mutually_exclusive_group()
         variant.add_argument(
@@ -46,9 +44,7 @@ class Command(BaseCommand):
             metavar="FILE",
             help="splits file (default: splits.json beside the queries)",
         )
-        parser.add_argument(
-            "--no-cache", action="store_true", help="describe every image anew and keep nothing"
-        )
+        parser.add_argument("--no-cache", action="store_true", help="describe every image anew and keep nothing")
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -82,11 +78,7 @@ class Command(BaseCommand):
             describer = Describer()
         except WeightsUnusable as error:
             raise LayoutError(str(error)) from None
-        store = (
-            None
-            if options["no_cache"]
-            else VectorStore(settings.TM_DATA_DIR / "evaluate-cache", describer.version)
-        )
+        store = None if options["no_cache"] else VectorStore(settings.TM_DATA_DIR / "evaluate-cache", describer.version)
         variants = VARIANTS
         if options["exclude_query"] or options["include_query"]:
             variants = ("excluded",) if options["exclude_query"] else ("official",)
