@@ -15,9 +15,14 @@ _SELECTED = (Impression.Outcome.ADDED, Impression.Outcome.KEPT)
 
 
 def evidence_starts() -> dict[int | None, datetime]:
-    """Until when each cluster's evidence has been used. A decision for want of evidence uses nothing up."""
+    """Until when each cluster's evidence has been used; key None: the register's own parameters.
+
+    A decision for want of evidence uses nothing up. Looking at the register's parameters every week uses the
+    clusters' evidence up only when they change: then what was recorded under the old ones is past.
+    """
     counted = ClusterDecision.objects.exclude(action="no_data").exclude(run__kind=TuningRun.Kind.DRY_RUN)
     counted = counted.filter(run__finished_at__isnull=False).exclude(run__state=TuningRun.State.FAILED)
+    counted = counted.exclude(Q(cluster=None) & (~Q(state="accepted") | Q(run__proposed=None)))
     return dict(
         counted.order_by().values("cluster").annotate(until=Max("run__evidence_until")).values_list("cluster", "until")
     )

@@ -106,7 +106,9 @@ class Service:
         assert self.process
         for process in psutil.Process(self.process.pid).children(recursive=True):
             try:
-                if process.environ().get("TM_ROLE") == role:
+                # The broker's own title overwrites what its environment says.
+                named = role == "broker" and "valkey-server" in process.name()
+                if named or process.environ().get("TM_ROLE") == role:
                     found.append(process)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue

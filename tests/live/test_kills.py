@@ -1,6 +1,8 @@
 """Processes are killed outright in mid-task: nothing recorded is lost, nothing is half applied."""
 
+import json
 import os
+import shutil
 import signal
 import sqlite3
 import time
@@ -13,15 +15,33 @@ import pytest
 from tests.live.service import ROOT, Service
 
 pytestmark = [pytest.mark.kill]
-QUERY = sorted((ROOT / "search" / "demo" / "queries").glob("*"))[0]
+DEMO = ROOT / "search" / "demo"
+QUERY = sorted((DEMO / "queries").glob("*"))[0]
 
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("kill") / "data", TM_DEMO_LIMIT="120")
+    folder = tmp_path_factory.mktemp("kill")
+    held_out_write(folder / "held-out")
+    service = Service(folder / "data", TM_DEMO_LIMIT="120", TM_HELD_OUT=str(folder / "held-out"))
     service.start()
     yield service
     service.stop()
+
+
+def held_out_write(folder: Path) -> None:
+    """Twelve of the demo's last families and some distractors, none of them in the small register."""
+    splits = json.loads((DEMO / "splits.json").read_text())
+    chosen = {name: [str(group) for group in groups][-6:] for name, groups in splits.items()}
+    wanted = {group for groups in chosen.values() for group in groups}
+    for name in ("queries", "pool"):
+        (folder / name).mkdir(parents=True)
+    for path in (DEMO / "queries").iterdir():
+        if path.stem.split("-")[1] in wanted:
+            shutil.copy(path, folder / "queries")
+    for path in sorted((DEMO / "pool").iterdir())[-60:]:
+        shutil.copy(path, folder / "pool")
+    (folder / "splits.json").write_text(json.dumps(chosen))
 
 
 def query(service: Service, sql: str, *values: Any) -> list[Any]:

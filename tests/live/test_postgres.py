@@ -39,7 +39,9 @@ def test_the_database_tests_pass_on_postgresql(postgres: str) -> None:
     command = [sys.executable, "-c", f"import django; django.setup(); {probe}"]
     shown = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "postgresql"
-    done = pytest_on(postgres, *[suite for suite in SUITES if (ROOT / suite).exists()], "--ignore=tests/search/retrieval")
+    done = pytest_on(
+        postgres, *[suite for suite in SUITES if (ROOT / suite).exists()], "--ignore=tests/search/retrieval"
+    )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
