@@ -100,8 +100,11 @@ def test_evidence_counts_concluded_searches_since_the_last_decision(examiner: An
     run = finished_run(evidence_until=timezone.now())
     ClusterDecision.objects.create(run=run, cluster=3, searches=2, examiners=2, action="none", reason="Fits.")
     assert [one.cluster for one in overview.evidence_so_far()] == [5]
-    # The register's own parameters were decided: they serve cluster 5 too, so its evidence is used up.
-    ClusterDecision.objects.create(run=run, cluster=None, searches=1, examiners=1, action="none", reason="Fits.")
+    # New parameters of the register serve cluster 5 too: what was recorded under the old ones is past.
+    changed = finished_run(evidence_until=timezone.now(), state="live", proposed=live_set())
+    ClusterDecision.objects.create(
+        run=changed, cluster=None, searches=1, examiners=1, action="weights", state="accepted", reason="Better."
+    )
     assert overview.evidence_so_far() == []
 
 
