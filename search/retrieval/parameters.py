@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _SUM_TOLERANCE = 1e-6
+FIRST_THRESHOLD = 0.36
+"""The cut with the best F2 on the training families at equal weights (benchmarks/fit_descriptors.py)."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Parameters:
         cls,
         descriptors: Sequence[str],
         *,
-        threshold: float = 0.5,
+        threshold: float = FIRST_THRESHOLD,
         extension: float = 0.15,
         clusters_version: str = "",
         descriptors_version: str = "",

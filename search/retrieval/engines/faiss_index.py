@@ -19,6 +19,8 @@ _PROBED_SHARE = 1 / 16
 _PROBED_LEAST = 16
 """Inverted lists an unfiltered search visits: a share of them, and never fewer than this."""
 _TRAIN_PER_LIST = 40
+_GPU_MOST = 2048
+"""Longest list FAISS gives on a GPU."""
 _ONE_THREAD = 50_000_000
 """Multiplications below which a scan stays on one thread: on a busy machine waking others takes longer."""
 
@@ -56,7 +58,7 @@ class FaissIndex:
         k = min(k, self.count if allowed is None else int(allowed.sum()))
         if k == 0:
             return np.zeros((len(q), 0), np.float32), np.zeros((len(q), 0), np.int64)
-        if allowed is None and self._gpu is not None:
+        if allowed is None and self._gpu is not None and k <= _GPU_MOST:
             scores, ids = self._gpu.search(q, k)
         else:
             # The selector only points at the bits: both must live until the search is over.
