@@ -86,7 +86,7 @@ def pooled(
         maps = encoder.encode(np.stack(views))
         for name in names:
             rows[name][start : start + ENCODED] = POOLINGS[name](maps)
-    np.savez(path, **rows)
+    np.savez(path, **rows)  # type: ignore[arg-type]
     return {name: values.astype(np.float32) for name, values in rows.items()}
 
 
