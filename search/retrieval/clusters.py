@@ -19,6 +19,7 @@ _FIT_SAMPLE = 20_000
 _SILHOUETTE_SAMPLE = 2_000
 """Silhouette compares all pairs of its sample, so a tenth of the marks costs a hundredth of the time."""
 _ROUNDS = 30
+_ROUNDING = 1e-9
 _NEIGHBOURS = 3.0
 """m of the quantile rule: how many clusters a search with depth "cluster" visits on average (science 1.3)."""
 
@@ -65,7 +66,7 @@ class Clusters:
         steps = np.unique(self.distances)
         for distance in steps:
             visited = (self.distances <= distance).sum(axis=1)
-            if float((visited * self.shares).sum()) >= min(mean_searched, len(self)):
+            if float((visited * self.shares).sum()) >= min(mean_searched, len(self)) - _ROUNDING:
                 return float(distance) * (1 + 1e-9)
         return float(steps[-1])
 

@@ -75,6 +75,14 @@ def test_extension_rules() -> None:
     assert line.extension_for(50) == pytest.approx(7.0)
 
 
+def test_one_cluster_on_average_needs_no_extension_whatever_the_shares_round_to() -> None:
+    rng = np.random.default_rng(0)
+    for k in range(2, 40):
+        shares = rng.random(k)
+        clusters = Clusters(rng.normal(size=(k, 3)).astype(np.float32), shares / shares.sum())
+        assert clusters.extension_for(1) == 0.0
+
+
 def test_extension_rule_counts_by_how_many_marks_search_there() -> None:
     crowded = Clusters(np.array([[0.0], [1.0], [50.0]], np.float32), np.array([0.5, 0.5, 0.0]))
     assert crowded.extension_for(2) == pytest.approx(1.0)
