@@ -67,7 +67,7 @@ class Engine:
     def search(
         self, data: bytes, parameters: Parameters, *, filters: Filters, depth: Depth, candidates: int, top: int
     ) -> tuple[SearchAnswer, Snapshot]:
-        """Decode, describe, search. Returns the answer (its timings hold every stage, ms) and the snapshot that served it."""
+        """Decode, describe, search. Returns the answer, timed by stage in ms, and the snapshot that served it."""
         start = time.perf_counter()
         picture = decode_picture(data)
         decoded = time.perf_counter()

@@ -33,8 +33,6 @@ from search.retrieval.vector_store import DescribedMark
 log = logging.getLogger(__name__)
 
 CHUNK = 64
-# Where precision and recall of the pre-selection balance on the training families with equal weights.
-FIRST_THRESHOLD = 0.5
 REQUIRED = ("number", "name", "image")
 Progress = Callable[[int], object]
 
@@ -57,7 +55,8 @@ class Row:
     def fields(self) -> dict[str, Any]:
         return {
             "name": self.name, "owner": self.owner, "nice_classes": list(self.nice_classes),
-            "jurisdiction": self.jurisdiction, "status": self.status, "filing_date": self.filing_date, "source": self.source, "licence": self.licence,
+            "jurisdiction": self.jurisdiction, "status": self.status, "filing_date": self.filing_date,
+            "source": self.source, "licence": self.licence,
         }  # fmt: skip
 
 
@@ -254,7 +253,6 @@ def snapshot_publish(*, recluster: bool = False, progress: Progress = lambda don
         snapshot = engine.snapshots.open(snapshot_id)
         fitting = Parameters.initial(
             engine.describer.names,
-            threshold=FIRST_THRESHOLD,
             extension=snapshot.clusters.extension_for(),
             clusters_version=snapshot.clusters.version,
             descriptors_version=version,

@@ -70,7 +70,8 @@ class SearchOutput(serializers.ModelSerializer):
         model = Search
         fields = [
             "id", "status", "message", "error", "owner", "image_name", "width", "height", "filters", "depth",
-            "parameter_set", "snapshot", "cluster", "threshold", "scanned", "count", "timings", "created_at", "finished_at",
+            "parameter_set", "snapshot", "cluster", "threshold", "scanned", "count", "timings",
+            "created_at", "finished_at",
         ]  # fmt: skip
 
     def get_parameter_set(self, search: Search) -> str | None:

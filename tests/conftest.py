@@ -50,13 +50,13 @@ def marks_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("marks")
     with (folder / "marks.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow("number name owner nice_classes jurisdiction status filing_date image".split())
+        writer.writerow(["number", "name", "owner", "nice_classes", "jurisdiction", "status", "filing_date", "image"])
         for seed in range(MARKS):
             pictures.mark(seed).save(folder / f"{seed}.png")
             rare = seed % 10 == 0
             writer.writerow(
-                [f"T/{seed:03}", f"Mark {seed}", f"Owner {seed % 7}", "9;25" if rare else "35", "EM" if seed % 2 else "US",
-                 "registered", f"20{10 + seed % 10}-05-0{1 + seed % 9}", f"{seed}.png"]
+                [f"T/{seed:03}", f"Mark {seed}", f"Owner {seed % 7}", "9;25" if rare else "35",
+                 "EM" if seed % 2 else "US", "registered", f"20{10 + seed % 10}-05-0{1 + seed % 9}", f"{seed}.png"]
             )  # fmt: skip
     return folder
 

@@ -166,7 +166,7 @@ def serve(data_dir: Path, lock: int, announce: list[str]) -> int:
         [sys.executable, "-m", "supervisor.supervisord", "-c", str(path)],
         pass_fds=[lock],
         start_new_session=True,
-        preexec_fn=_die_with_parent,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509  there is one thread here
     )
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)

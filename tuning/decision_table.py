@@ -136,10 +136,7 @@ def _decide_point(pc: float, dc: float, ac: float, c: TableConfig) -> Action:
         return Action(ActionKind.NONE, 0.0, reason, tuple(path))
     path.append(Test("pc", ">", c.pc_high, pc > c.pc_high))
     if path[1].holds:
-        reason = (
-            f"{share}, over {c.pc_high:.0%}: the weights are looked for anew, "
-            f"each within {c.radius_large:.0%}."
-        )
+        reason = f"{share}, over {c.pc_high:.0%}: the weights are looked for anew, each within {c.radius_large:.0%}."
         return Action(ActionKind.WEIGHTS, c.radius_large, reason, tuple(path))
 
     dc_level = _level("dc", dc, c.dc_low, c.dc_high, path)
@@ -149,9 +146,7 @@ def _decide_point(pc: float, dc: float, ac: float, c: TableConfig) -> Action:
     step = min(dc_level, ac_level) if c.combiner == "min" else max(dc_level, ac_level)
     off = dc_level != ac_level
     where = f"{share}, {dc:.0%} down the list on average and {ac:.0%} away in likeness"
-    how = (
-        f" (distance and likeness disagree; the {'smaller' if c.combiner == 'min' else 'larger'} step counts)"
-    )
+    how = f" (distance and likeness disagree; the {'smaller' if c.combiner == 'min' else 'larger'} step counts)"
     if step == 0:
         kind, radius, rest = ActionKind.THRESHOLD, 0.0, "the ranking is right and only the cut moves"
     elif step == 1:

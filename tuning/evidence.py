@@ -3,9 +3,9 @@
 from datetime import datetime
 
 import numpy as np
-from django.db.models import Max, Q
+from django.db.models import Max, Q, QuerySet
 
-from feedback.models import Impression
+from feedback.models import Conclusion, Impression
 from feedback.selectors import conclusions_between
 from search.retrieval.parameters import Parameters
 from tuning.feedback_objective import LoggedSearch
@@ -28,24 +28,31 @@ def evidence_starts() -> dict[int | None, datetime]:
     )
 
 
-def logged_searches(live: Parameters, until: datetime, *, names: tuple[str, ...]) -> list[LoggedSearch]:
-    """Concluded searches that no decision has used yet and that fit the live descriptors and clusters.
+def fresh_conclusions(live: Parameters, until: datetime) -> QuerySet[Conclusion]:
+    """Conclusions that no decision has used yet and that fit the live descriptors and clusters.
 
     Similarities under another calibration or other descriptors do not compare, so such searches are left out.
     """
-    starts = evidence_starts()
     fitting = Q(
         search__parameter_set__parameters__descriptors_version=live.descriptors_version,
         search__parameter_set__parameters__calibration_version=live.calibration_version,
         search__clusters_version=live.clusters_version,
     )
+    unused = Q()
+    for cluster, used_until in evidence_starts().items():
+        if used_until is None:
+            continue  # a row from before runs said until when they read
+        if cluster is None:  # the register's own parameters serve every cluster that has none of its own
+            unused &= Q(at__gt=used_until) | Q(search__cluster__in=list(live.clusters))
+        else:
+            unused &= ~Q(search__cluster=cluster, at__lte=used_until)
+    return conclusions_between(None, until).filter(fitting, unused)
+
+
+def logged_searches(live: Parameters, until: datetime, *, names: tuple[str, ...]) -> list[LoggedSearch]:
+    """`fresh_conclusions` as the pure policy reads them; `names` gives the order of the similarities."""
     found = []
-    for conclusion in conclusions_between(None, until).filter(fitting).iterator(chunk_size=200):
-        cluster = conclusion.search.cluster
-        used = [starts[key] for key in ({cluster} if cluster in live.clusters else {cluster, None}) if key in starts]
-        # Where the register's own parameters serve a cluster, a change of those starts its evidence anew.
-        if used and conclusion.at <= max(used):
-            continue
+    for conclusion in fresh_conclusions(live, until).iterator(chunk_size=200):
         rows = list(
             conclusion.impressions.order_by("rank").values_list(
                 "similarities", "score", "preselected", "outcome", "seen"
@@ -57,7 +64,7 @@ def logged_searches(live: Parameters, until: datetime, *, names: tuple[str, ...]
             LoggedSearch(
                 key=conclusion.search.image_sha256 or str(conclusion.search_id),
                 examiner=conclusion.by_id,
-                cluster=cluster,
+                cluster=conclusion.search.cluster,
                 similarities=np.array(
                     [[_number(row[0].get(name)) for name in names] for row in rows], dtype=np.float32
                 ),

@@ -49,9 +49,7 @@ class FeedbackConfig:
     def __post_init__(self) -> None:
         shares = (self.kept, self.left, self.ranking)
         if not all(0.0 <= v <= 1.0 for v in shares) or not 0.0 < self.propensity_floor <= 1.0:
-            raise ValueError(
-                "Outcome weights, the ranking share and the propensity floor lie between 0 and 1."
-            )
+            raise ValueError("Outcome weights, the ranking share and the propensity floor lie between 0 and 1.")
         if not 0.0 < self.examiner_cap <= 1.0:
             raise ValueError("The examiner cap lies above 0 and up to 1.")
 
@@ -125,9 +123,7 @@ class FeedbackScores:
 class FeedbackObjective:
     """The two losses over all logged searches for many candidates of one region at once."""
 
-    def __init__(
-        self, searches: Sequence[LoggedSearch], region: Region, config: FeedbackConfig | None = None
-    ) -> None:
+    def __init__(self, searches: Sequence[LoggedSearch], region: Region, config: FeedbackConfig | None = None) -> None:
         """Raises ValueError when no search has an evaluated row."""
         self.region, self.config = region, config or FeedbackConfig()
         share = search_weights(searches, self.config)

@@ -116,8 +116,7 @@ def judge(
         "f1": (before.f1, after.f1),
     }
     figures = {
-        name: paired_bootstrap(b[0], a[0], groups, resamples=c.resamples, seed=c.seed)
-        for name, (b, a) in pairs.items()
+        name: paired_bootstrap(b[0], a[0], groups, resamples=c.resamples, seed=c.seed) for name, (b, a) in pairs.items()
     }
     if feedback is not None:
         lost_before, lost_after, keys, weights = feedback
@@ -211,8 +210,7 @@ def _verdict(
     feedback = figures.get("feedback")
     if feedback is not None and not feedback.difference > 1e-9:
         failed.append(
-            "the examiners' selections that were kept aside are not explained better "
-            f"({_signed(feedback.difference)})"
+            f"the examiners' selections that were kept aside are not explained better ({_signed(feedback.difference)})"
         )
     if failed:
         return False, f"Rejected on {groups} held-out groups: {'; '.join(failed)}."

@@ -158,14 +158,10 @@ def find(objective: Objective, *, start: tuple[Floats, float], seed: int) -> Fou
             study.tell(trial, float(values[0]))
             if top:
                 params = _params(w[top], float(tau[top]), region, (low, high))
-                study.add_trial(
-                    optuna.trial.create_trial(params=params, distributions=space, value=float(values[top]))
-                )
+                study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=float(values[top])))
             if values[top] > best_value:
                 best_w, best_tau, best_value = w[top], float(tau[top]), float(values[top])
-            trials.append(
-                Trial(number, tuple(map(float, w[top])), float(tau[top]), float(values[top]), best_value)
-            )
+            trials.append(Trial(number, tuple(map(float, w[top])), float(tau[top]), float(values[top]), best_value))
     finally:
         optuna.logging.set_verbosity(verbosity)
     seconds = objective.seconds + time.perf_counter() - began
@@ -182,9 +178,7 @@ def _cloud(
     return w, tau
 
 
-def _params(
-    weights: Floats, threshold: float, region: Region, thresholds: tuple[float, float]
-) -> dict[str, float]:
+def _params(weights: Floats, threshold: float, region: Region, thresholds: tuple[float, float]) -> dict[str, float]:
     params = {"threshold": float(np.clip(threshold, *thresholds))}
     if region.radius > 0:
         u = np.clip(weights - region.centre, -region.radius, region.radius)

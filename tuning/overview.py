@@ -12,11 +12,10 @@ from django_celery_beat.models import PeriodicTask
 
 from feedback.change_metrics import ChangeMetrics, aggregate
 from feedback.models import Conclusion, Impression
-from feedback.selectors import conclusions_between
 from search.models import ParameterSet, ParameterSetEvent
 from search.selectors import live_parameter_set
 from tuning.charts import TimelineEvent, TimelinePoint
-from tuning.evidence import evidence_starts
+from tuning.evidence import fresh_conclusions
 from tuning.models import ClusterDecision, TuningRun
 
 WEEKLY_TASK = "tuning.tasks.weekly"
@@ -45,29 +44,14 @@ class ClusterEvidence:
 
 
 def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
-    """What the next run would read (`tuning.evidence.logged_searches`), counted in the database per cluster."""
+    """What the next run would read, counted in the database per cluster."""
     live_set = live_parameter_set()
     if live_set is None:
         return []
-    live, starts = live_set.unpack(), evidence_starts()
-    latest = conclusions_between(None, now or timezone.now()).values("pk")
-    fitting = Q(
-        search__parameter_set__parameters__descriptors_version=live.descriptors_version,
-        search__parameter_set__parameters__calibration_version=live.calibration_version,
-        search__clusters_version=live.clusters_version,
-    )
-    unused = Q()
-    for cluster, until in starts.items():
-        if until is None:
-            continue  # an old row that does not say until when it read
-        if cluster is None:  # the register's own parameters serve every cluster that has none of its own
-            unused &= Q(at__gt=until) | Q(search__cluster__in=list(live.clusters))
-        else:
-            unused &= ~Q(search__cluster=cluster, at__lte=until)
     before = Q(impressions__seen=True, impressions__preselected=True)
     Outcome = Impression.Outcome
     rows = (
-        Conclusion.objects.filter(fitting, unused, pk__in=latest)
+        Conclusion.objects.filter(pk__in=fresh_conclusions(live_set.unpack(), now or timezone.now()).values("pk"))
         .order_by()
         .values("pk", "at", "by_id", "search__cluster")
         .annotate(

@@ -48,7 +48,8 @@ _RESEND_AFTER = timedelta(seconds=60)
 
 def policy_config() -> PolicyConfig:
     table = TableConfig(min_searches=settings.TM_TUNING_MIN_SEARCHES, min_examiners=settings.TM_TUNING_MIN_EXAMINERS)
-    return PolicyConfig(table=table)
+    # Wider than the reading of science 1.8 (0.5): here the first cut lies at 50 %, and it must be able to fall.
+    return PolicyConfig(table=table, threshold_range=(0.2, 0.98))
 
 
 def run_request(*, kind: str, requested_by: str, only_cluster: int | None = None) -> TuningRun:
@@ -282,7 +283,8 @@ def run_json(run: TuningRun) -> dict[str, Any]:
     decisions = [
         {
             "cluster": d.cluster, "state": d.state, "action": d.action, "step": d.step, "searches": d.searches,
-            "examiners": d.examiners, "pc": d.pc, "dc": d.dc, "ac": d.ac, "reason": d.reason, "before": d.before, "after": d.after,
+            "examiners": d.examiners, "pc": d.pc, "dc": d.dc, "ac": d.ac, "reason": d.reason,
+            "before": d.before, "after": d.after,
         }
         for d in run.decisions.all()
     ]  # fmt: skip

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _SUM_TOLERANCE = 1e-6
-FIRST_THRESHOLD = 0.36
-"""The cut with the best F2 on the training families at equal weights (benchmarks/fit_descriptors.py)."""
+FIRST_THRESHOLD = 0.5
+"""Where precision and recall of the pre-selection balance on the training families at equal weights: the calibration
+is made so (calibration.py)."""
 
 
 @dataclass(frozen=True)

@@ -50,9 +50,7 @@ def test_too_few_searches_or_examiners_is_no_data_and_says_how_many():
     lone = decide(pc=0.9, dc=0.5, ac=0.5, searches=200, examiners=2)
     assert lone.kind is ActionKind.NO_DATA
     assert "2 of 3 examiners" in lone.reason
-    none_at_all = decide(
-        pc=0, dc=0, ac=0, searches=0, examiners=0, config=TableConfig(min_searches=0, min_examiners=0)
-    )
+    none_at_all = decide(pc=0, dc=0, ac=0, searches=0, examiners=0, config=TableConfig(min_searches=0, min_examiners=0))
     assert none_at_all.kind is ActionKind.NO_DATA
 
 
@@ -120,9 +118,7 @@ def test_every_point_has_exactly_one_action(pc, dc, ac, combiner, searches, exam
     assert action.reason.endswith(".")
 
 
-TREES = {
-    (c, border): fit_tree(TableConfig(combiner=c, ac_low=border)) for c in COMBINERS for border in (0.2, 0.21)
-}
+TREES = {(c, border): fit_tree(TableConfig(combiner=c, ac_low=border)) for c in COMBINERS for border in (0.2, 0.21)}
 
 
 @pytest.mark.parametrize("key", TREES)
@@ -130,9 +126,7 @@ def test_tree_agrees_with_the_table_on_a_dense_grid_and_around_every_border(key)
     tree = TREES[key]
     assert tree.depth <= 5
     around = [
-        f(b)
-        for b in BORDERS
-        for f in (lambda b: b, lambda b: math.nextafter(b, 0), lambda b: math.nextafter(b, 1))
+        f(b) for b in BORDERS for f in (lambda b: b, lambda b: math.nextafter(b, 0), lambda b: math.nextafter(b, 1))
     ]
     around += [b + s * e for b in BORDERS for s in (-1, 1) for e in (1e-9, 1e-7, 1e-6, 1.5e-6, 2e-6, 3e-6)]
     values = sorted({*around, 0.0, 1.0, 5e-324, *np.linspace(0, 1, 9)})
@@ -157,9 +151,7 @@ def test_tree_agrees_with_the_table_on_random_points(key, pc, dc, ac):
     while nodes[here].action is None:
         node = nodes[here]
         value = point[node.feature]
-        here = (
-            node.yes if (value < node.border if node.operator == "<" else value <= node.border) else node.no
-        )
+        here = node.yes if (value < node.border if node.operator == "<" else value <= node.border) else node.no
         walked.append(here)
     assert nodes[here].action == wanted.label
     assert tuple(walked) == tree.path(pc, dc, ac)

@@ -12,9 +12,7 @@ __all__ = ["mean_interval", "median_interval"]
 Interval = tuple[float, float]
 
 
-def mean_interval(
-    values: ArrayLike, groups: Sequence[Hashable], *, resamples: int = 2000, seed: int = 0
-) -> Interval:
+def mean_interval(values: ArrayLike, groups: Sequence[Hashable], *, resamples: int = 2000, seed: int = 0) -> Interval:
     """Percentile interval of the mean over queries. values: (q,), groups: (q,) labels."""
     v = np.asarray(values, dtype=np.float64)
     index, draws = _draw(v, groups, resamples, seed)
@@ -23,9 +21,7 @@ def mean_interval(
     return _interval(means)
 
 
-def median_interval(
-    values: ArrayLike, groups: Sequence[Hashable], *, resamples: int = 2000, seed: int = 0
-) -> Interval:
+def median_interval(values: ArrayLike, groups: Sequence[Hashable], *, resamples: int = 2000, seed: int = 0) -> Interval:
     """Percentile interval of the (lower) median of values; each value with the label of its group."""
     v = np.asarray(values, dtype=np.float64)
     index, draws = _draw(v, groups, resamples, seed)

@@ -100,9 +100,7 @@ def evaluate(
     )
     types = [layout.query_type(i) for i in range(len(layout.groups))]
     results = {
-        name: {
-            v: measure(rankings[name], layout.groups, marks, v, wanted=wanted, types=types) for v in variants
-        }
+        name: {v: measure(rankings[name], layout.groups, marks, v, wanted=wanted, types=types) for v in variants}
         for name in descriptors
     }
     chosen = [g for g, w in zip(layout.groups, wanted, strict=True) if w]

@@ -60,8 +60,7 @@ def load(queries: Path, pool: Path) -> MetuLayout:
         match = _QUERY_NAME.fullmatch(path.stem)
         if match is None:
             raise LayoutError(
-                f"The query {path.name} is not named <instance>-<group>, like 3-12.jpg, "
-                "so its group cannot be told."
+                f"The query {path.name} is not named <instance>-<group>, like 3-12.jpg, so its group cannot be told."
             )
         labelled.append((int(match[2]), int(match[1]), path))
     if not labelled:

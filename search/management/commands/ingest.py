@@ -15,7 +15,8 @@ from search.growth import ingest, read_rows
 class Command(BaseCommand):
     help = (
         "Add marks to the register. The CSV needs number, name, image (a path under DIR); it may have owner, "
-        "nice_classes (9;25), jurisdiction, status, filing_date, source, licence. Run it again after an interruption: it goes on."
+        "nice_classes (9;25), jurisdiction, status, filing_date, source, licence. "
+        "Run it again after an interruption: it goes on."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -114,9 +114,7 @@ def test_weights_for_the_fused_score_are_asked_with_the_queries(layout):
 
     found = run(layout, weights_for=only_general)
     assert asked == [9]
-    assert found.results["fused"]["excluded"].map100 == pytest.approx(
-        found.results["general"]["excluded"].map100
-    )
+    assert found.results["fused"]["excluded"].map100 == pytest.approx(found.results["general"]["excluded"].map100)
 
 
 def test_progress_counts_every_image_once(layout):

@@ -56,9 +56,7 @@ def test_a_system_that_finds_only_the_query_scores_one_over_the_group_size():
     assert np.mean(values) == pytest.approx(0.0839, abs=5e-5)
 
 
-members = st.sets(st.integers(1, 98), min_size=1, max_size=15) | st.sets(
-    st.integers(1, 400), min_size=1, max_size=15
-)
+members = st.sets(st.integers(1, 98), min_size=1, max_size=15) | st.sets(st.integers(1, 400), min_size=1, max_size=15)
 
 
 @settings(deadline=None)

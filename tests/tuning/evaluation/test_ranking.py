@@ -32,9 +32,7 @@ def chunked(sims, size):
 @given(st.integers(0, 1000), st.sampled_from([1, 7, 100]), st.booleans())
 def test_chunks_give_the_ranks_of_the_whole_list(seed, size, fused):
     groups, sims = world(seed)
-    scorer = (
-        fused_scorer(Calibration(), np.eye(N)[0] / 2 + np.eye(N)[1] / 2) if fused else single_scorer("edges")
-    )
+    scorer = fused_scorer(Calibration(), np.eye(N)[0] / 2 + np.eye(N)[1] / 2) if fused else single_scorer("edges")
     found, marks = rank_queries(groups, chunked(sims, size), {"x": scorer})
     scores = np.nan_to_num(scorer(sims), nan=-1.0)
     assert marks == sims.shape[1]

@@ -13,9 +13,7 @@ from tuning.evaluation.splits import split_groups
 
 def layout(groups, root=Path("nowhere")):
     names = tuple(str(g) for g in groups)
-    return MetuLayout(
-        root / "queries", root / "pool", tuple(Path(f"1-{g}.jpg") for g in names), names, (Path("p"),)
-    )
+    return MetuLayout(root / "queries", root / "pool", tuple(Path(f"1-{g}.jpg") for g in names), names, (Path("p"),))
 
 
 @settings(deadline=None)
@@ -32,9 +30,7 @@ def test_splits_are_disjoint_complete_and_never_empty(groups, seed):
 def test_the_deal_is_fixed_and_near_its_shares():
     found = split_groups(layout(range(1, 101)))
     assert [len(found[n]) for n in ("fit", "validate", "test")] == [40, 30, 30]
-    assert (
-        sorted(found["test"], key=int)[:3] == sorted(split_groups(layout(range(1, 101)))["test"], key=int)[:3]
-    )
+    assert sorted(found["test"], key=int)[:3] == sorted(split_groups(layout(range(1, 101)))["test"], key=int)[:3]
     assert found != split_groups(layout(range(1, 101)), seed=1)
 
 

@@ -25,9 +25,7 @@ class FakeDescriber:
             if np.abs(edges).sum() > 0:
                 vectors["edges"] = np.resize(edges / np.linalg.norm(edges), 64).astype(np.float32)
                 vectors["edges"] /= np.linalg.norm(vectors["edges"])
-            found.append(
-                Description(vectors, np.zeros((0, 64), np.float32), size=picture.pixels.shape[1::-1])
-            )
+            found.append(Description(vectors, np.zeros((0, 64), np.float32), size=picture.pixels.shape[1::-1]))
             self.described += 1
         return found
 
