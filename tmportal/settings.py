@@ -98,6 +98,11 @@ BROKER_SOCKET = TM_DATA_DIR / "run" / "broker.sock"
 REDIS_URL = env.text("REDIS_URL")
 CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{BROKER_SOCKET}"
 CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Who publishes hears at once that the broker is away.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0,
+    "interval_max": 0,
     "socket_connect_timeout": 2,
     "socket_timeout": 5,
     "socket_keepalive": not CELERY_BROKER_URL.startswith("redis+socket"),
