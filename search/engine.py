@@ -13,6 +13,7 @@ from django.conf import settings
 from search.errors import Unavailable
 from search.microbatch import MicroBatcher
 from search.retrieval.describe import Describer, Description
+from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.imaging import Picture, decode_picture
 from search.retrieval.parameters import Parameters
 from search.retrieval.records import Depth, Filters, SearchAnswer
@@ -44,7 +45,10 @@ class Engine:
     def describer(self) -> Describer:
         with self._lock:
             if self._describer is None:
-                self._describer = Describer()
+                try:
+                    self._describer = Describer()
+                except WeightsUnusable as missing:
+                    raise Unavailable(str(missing)) from None
                 self._batcher = MicroBatcher(self._describer.describe)
             return self._describer
 

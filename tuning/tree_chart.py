@@ -14,7 +14,7 @@ def tree_svg(tree: Mapping[str, Any], ways: Mapping[str, Sequence[int]]) -> Safe
     """tree: nodes with id, depth, text, yes, no. ways: name of a cluster -> ids of the nodes it went through.
 
     A node or branch that was used carries the names of its clusters in `data-ways`, so that a page can light up
-    one of them. Below a leaf stand the clusters that ended there.
+    one of them. Below a leaf stands which cluster, or how many, ended there.
     """
     nodes = {int(data["id"]): data for data in tree.get("nodes", ())}
     if not nodes:
@@ -59,7 +59,7 @@ def _box(x: float, y: float, text: str, *, leaf: bool, used: Sequence[str]) -> l
     cls = _cls("node leaf" if leaf else "node", used)
     parts = [node("g", tip, shape, words(x, y + 4.5, text), cls=cls, data_ways="|".join(used))]
     if leaf and used:
-        shown = ", ".join(used[:3]) + (f" +{len(used) - 3}" if len(used) > 3 else "")
+        shown = used[0] if len(used) == 1 else f"{len(used)} ended here"  # all their names would not fit
         parts.append(words(x, y + _TALL / 2 + 15, shown, cls="ended used", data_ways="|".join(used)))
     return parts
 

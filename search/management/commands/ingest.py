@@ -5,14 +5,15 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from search.commands import SentenceCommand
 from search.errors import Refused
 from search.growth import ingest, read_rows
 
 
-class Command(BaseCommand):
+class Command(SentenceCommand):
     help = (
         "Add marks to the register. The CSV needs number, name, image (a path under DIR); it may have owner, "
         "nice_classes (9;25), jurisdiction, status, filing_date, source, licence. "
@@ -25,14 +26,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         folder: Path = options["dir"]
-        try:
-            if not folder.is_dir():
-                raise Refused(f"There is no folder {folder}.")
-            rows, problems = read_rows(folder, options["csv"])
-            with tqdm(total=len(rows), unit=" marks", file=sys.stderr) as bar:
-                report = ingest(rows, progress=bar.update)
-        except Refused as refusal:
-            raise CommandError(str(refusal)) from None
+        if not folder.is_dir():
+            raise Refused(f"There is no folder {folder}.")
+        rows, problems = read_rows(folder, options["csv"])
+        with tqdm(total=len(rows), unit=" marks", file=sys.stderr) as bar:
+            report = ingest(rows, progress=bar.update)
         for problem in problems + report.problems:
             self.stderr.write(problem)
         skipped = len(problems) + len(report.problems)

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
 
+from search.commands import SentenceCommand
 from search.engine import engine
 from search.errors import Refused
 from search.models import Mark
-from search.retrieval.imaging import MAX_BYTES, ImageRefused
+from search.retrieval.imaging import MAX_BYTES
 from search.retrieval.records import Filters
 from search.selectors import live_parameter_set
 
 
-class Command(BaseCommand):
+class Command(SentenceCommand):
     help = "Search the register with an image and print the best marks."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -26,10 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            answer = self._search(options["image"], options["top"], options["depth"])
-        except (Refused, ImageRefused) as refusal:
-            raise CommandError(str(refusal)) from None
+        answer = self._search(options["image"], options["top"], options["depth"])
         if options["json"]:
             self.stdout.write(json.dumps(answer, indent=1))
             return

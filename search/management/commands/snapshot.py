@@ -4,14 +4,13 @@ import sys
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from search.errors import Refused
+from search.commands import SentenceCommand
 from search.growth import snapshot_publish
 
 
-class Command(BaseCommand):
+class Command(SentenceCommand):
     help = "Describe what has no vectors of the present descriptors, build a snapshot and switch to it."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -20,9 +19,6 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
-            with tqdm(unit=" marks", file=sys.stderr) as bar:
-                made = snapshot_publish(recluster=options["recluster"], progress=bar.update)
-        except Refused as refusal:
-            raise CommandError(str(refusal)) from None
+        with tqdm(unit=" marks", file=sys.stderr) as bar:
+            made = snapshot_publish(recluster=options["recluster"], progress=bar.update)
         self.stdout.write(f"snapshot {made}")

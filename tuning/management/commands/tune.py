@@ -4,13 +4,14 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from search.commands import SentenceCommand
 from tuning.models import TuningRun
 from tuning.services import run_carry_out, run_json
 
 
-class Command(BaseCommand):
+class Command(SentenceCommand):
     help = "Read the feedback since the last run, decide per cluster, prove a proposal and let it go live."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
