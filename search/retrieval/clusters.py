@@ -16,9 +16,8 @@ REPLICATION_K = 21
 """The paper's number of clusters, whatever the register."""
 CANDIDATE_KS: tuple[int, ...] = tuple(range(2, 41))
 _FIT_SAMPLE = 20_000
-_SILHOUETTE_SAMPLE = 2_000
-"""Silhouette compares all pairs of its sample, so a tenth of the marks costs a hundredth of the time."""
-_ROUNDS = 30
+_SILHOUETTE_SAMPLE = 4_000
+"""Silhouette compares all pairs of its sample, so a fifth of the marks costs a twenty-fifth of the time."""
 _ROUNDING = 1e-9
 _NEIGHBOURS = 3.0
 """m of the quantile rule: how many clusters a search with depth "cluster" visits on average (science 1.3)."""
@@ -94,67 +93,32 @@ def fit_clusters(vectors: Vectors, *, k: int | None = None, seed: int = 0) -> Cl
 
 def silhouettes(vectors: Vectors, ks: Sequence[int], *, seed: int = 0) -> dict[int, float]:
     """K -> mean silhouette (Rousseeuw 1987) of k-means with K clusters, on a sample of the rows."""
+    from sklearn.metrics import silhouette_score
+
     sample = _sample(np.asarray(vectors, np.float32), _SILHOUETTE_SAMPLE, seed)
     squares = (sample**2).sum(axis=1)
     gap = np.sqrt(np.maximum(squares[:, None] + squares - 2 * sample @ sample.T, 0))
+    np.fill_diagonal(gap, 0)
     scores: dict[int, float] = {}
     for k in ks:
         if k >= len(sample):
             break
         labels = Clusters(_kmeans(sample, k, seed), np.zeros(0)).assign(sample)
-        scores[k] = silhouette(gap, labels)
+        if len(np.unique(labels)) > 1:  # marks that are all the same have no silhouette
+            scores[k] = float(silhouette_score(gap, labels, metric="precomputed"))
     return scores
 
 
-def silhouette(gap: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """Mean of (b - a) / max(a, b): a, b the mean distances to the own and the nearest other cluster.
-
-    gap: (n, n) distances; labels: (n,). A mark alone in its cluster counts 0; one cluster only gives -1.
-    """
-    _, dense = np.unique(labels, return_inverse=True)
-    counts = np.bincount(dense)
-    if len(counts) < 2:
-        return -1.0
-    sums = np.stack([gap[:, dense == c].sum(axis=1) for c in range(len(counts))], axis=1)
-    rows = np.arange(len(dense))
-    own = sums[rows, dense] / np.maximum(counts[dense] - 1, 1)
-    means = sums / counts
-    means[rows, dense] = np.inf
-    other = means.min(axis=1)
-    score = (other - own) / np.maximum(np.maximum(own, other), 1e-12)
-    score[counts[dense] == 1] = 0
-    return float(score.mean())
-
-
 def _kmeans(vectors: Vectors, k: int, seed: int) -> Vectors:
-    """Lloyd's algorithm from a k-means++ start (Arthur & Vassilvitskii 2007); (k, d), the same each time."""
-    centroids = _plus_plus(vectors, k, np.random.default_rng(seed))
-    labels = np.full(len(vectors), -1)
-    for _ in range(_ROUNDS):
-        before, labels = labels, Clusters(centroids, np.zeros(0)).assign(vectors)
-        if np.array_equal(before, labels):
-            break
-        order = np.argsort(labels, kind="stable")
-        filled, starts = np.unique(labels[order], return_index=True)
-        counts = np.diff([*starts, len(labels)])
-        # A cluster that lost all its marks keeps its centroid.
-        centroids[filled] = np.add.reduceat(vectors[order], starts, axis=0) / counts[:, None]
-    return centroids
+    """Centroids (k', d) with k' <= k, the same each time: fewer where marks are copies of each other."""
+    from sklearn.cluster import KMeans
+    from threadpoolctl import threadpool_limits
 
-
-def _plus_plus(vectors: Vectors, k: int, rng: np.random.Generator) -> Vectors:
-    """k rows far from each other: each drawn with probability proportional to its squared distance."""
-    squares = (vectors**2).sum(axis=1)
-    chosen = [int(rng.integers(len(vectors)))]
-    nearest = np.full(len(vectors), np.inf)
-    for _ in range(k - 1):
-        last = vectors[chosen[-1]]
-        nearest = np.minimum(nearest, np.maximum(squares + last @ last - 2 * vectors @ last, 0))
-        nearest[chosen] = 0
-        total = nearest.sum(dtype=np.float64)
-        weights = nearest / total if total > 0 else None  # all the same mark: any will do
-        chosen.append(int(rng.choice(len(vectors), p=weights)))
-    return np.array(vectors[chosen], dtype=np.float32)
+    k = min(k, len(np.unique(vectors, axis=0)))
+    # One thread: sums in one order give the same centroids each time, and for some thousand marks it is faster.
+    with threadpool_limits(1):
+        model = KMeans(k, n_init=1, random_state=seed).fit(vectors)
+    return np.asarray(model.cluster_centers_, dtype=np.float32)
 
 
 def _sample(vectors: Vectors, most: int, seed: int) -> Vectors:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from search.retrieval.clusters import Clusters, fit_clusters, silhouette, silhouettes
+from search.retrieval.clusters import Clusters, fit_clusters, silhouettes
 from search.retrieval.pooling import unit
 
 
@@ -14,23 +14,21 @@ def four_groups() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_silhouette_by_hand() -> None:
-    # Points 0, 1 and 10, 12 on a line.
-    at = np.array([0.0, 1.0, 10.0, 12.0])
-    gap = np.abs(at[:, None] - at)
+    # Points 0, 1 and 10, 12 on a line fall into two clusters of two.
+    rows = np.array([[0.0, 0], [1, 0], [10, 0], [12, 0]], np.float32)
     scores = [(11 - 1) / 11, (10 - 1) / 10, (9.5 - 2) / 9.5, (11.5 - 2) / 11.5]
-    assert silhouette(gap, np.array([0, 0, 1, 1])) == pytest.approx(np.mean(scores))
+    assert silhouettes(rows, [2]) == {2: pytest.approx(np.mean(scores), abs=1e-5)}
 
 
-def test_silhouette_counts_a_lone_mark_as_zero_and_agrees_with_scikit_learn(
-    four_groups: tuple[np.ndarray, np.ndarray],
-) -> None:
-    from sklearn.metrics import silhouette_score
+def test_marks_that_are_all_the_same_are_one_cluster() -> None:
+    rows = np.tile(unit(np.ones((1, 8))), (30, 1)).astype(np.float32)
+    assert silhouettes(rows, range(2, 6)) == {}
+    assert len(fit_clusters(rows)) == 1
 
-    rows, labels = four_groups
-    labels = labels.copy()
-    labels[0] = 9
-    gap = np.linalg.norm(rows[:, None] - rows, axis=2)
-    assert silhouette(gap, labels) == pytest.approx(silhouette_score(rows, labels), abs=1e-5)
+
+def test_the_same_marks_give_the_same_clusters(four_groups: tuple[np.ndarray, np.ndarray]) -> None:
+    rows, _ = four_groups
+    assert fit_clusters(rows).version == fit_clusters(rows).version
 
 
 def test_silhouette_chooses_the_true_number(four_groups: tuple[np.ndarray, np.ndarray]) -> None:
