@@ -2,12 +2,14 @@
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from search.models import LivePointer, Mark, ParameterSet, ParameterSetEvent, Search, SearchResult
+from search.services import snapshot_request
 
 admin.site.site_header = "tmportal records"
 admin.site.site_title = "tmportal records"
@@ -40,6 +42,14 @@ class MarkAdmin(admin.ModelAdmin):
     readonly_fields = ["number", "image", "image_sha256", "width", "height", "created_at", "updated_at"]
     list_per_page = 50
     show_full_result_count = False
+    actions = ["publish"]
+
+    @admin.action(description="Let filters follow the corrections (new snapshot of the register)")
+    def publish(self, request: HttpRequest, marks: QuerySet[Mark]) -> None:
+        if snapshot_request():
+            self.message_user(request, "A new snapshot is being built; searches switch to it when it is whole.")
+        else:
+            self.message_user(request, "The broker does not answer: try again in a moment.", messages.ERROR)
 
     @admin.display(description="Nice classes")
     def nice(self, mark: Mark) -> str:

@@ -21,6 +21,9 @@ from search.selectors import mark_get, search_get, searches_of
 from search.serializers import SearchInput, SearchOutput
 from search.services import preview_name, search_create
 
+_TOO_LARGE = f"The image is larger than {MAX_BYTES // 2**20} MB. Send a smaller one."
+_FORM_BYTES = 64 * 1024  # the other fields and the form's own edges
+
 
 class SearchPages(PageNumberPagination):
     page_size = 50
@@ -36,11 +39,12 @@ class SearchesApi(APIView):
         request={"multipart/form-data": SearchInput}, responses={201: SearchOutput}, operation_id="searches_create"
     )
     def post(self, request: Request) -> Response:
+        # Before the body is read: what is too large never reaches the disk.
+        if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES + _FORM_BYTES:
+            raise Refused(_TOO_LARGE)
         form = SearchInput(data=request.data)
         form.is_valid(raise_exception=True)
         upload = form.validated_data["image"]
-        if upload.size > MAX_BYTES:
-            raise Refused(f"The image is larger than {MAX_BYTES // 2**20} MB. Send a smaller one.")
         search = search_create(
             owner=request.user,
             data=upload.read(),

@@ -10,18 +10,14 @@ from collections.abc import Callable
 from typing import Any
 
 import redis
-from django.conf import settings
+
+from search.broker import connect
 
 _PREFIX = "tmportal:search-worker:"
 _TTL_SECONDS = 6
 _INTERVAL_SECONDS = 2.0
 # Not the pid alone: a new container may well get the pid of the one that died.
 WORKER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
-
-
-def connect() -> redis.Redis:
-    url = settings.CELERY_BROKER_URL.replace("redis+socket://", "unix://")
-    return redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=2)
 
 
 def alive() -> dict[str, dict[str, Any]]:

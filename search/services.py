@@ -8,14 +8,13 @@ import uuid
 from datetime import date, timedelta
 from typing import Any
 
-import redis
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
-from kombu.exceptions import OperationalError as BrokerError
 
 from search import heartbeat, media
+from search.broker import send
 from search.engine import engine
 from search.errors import Refused, Unavailable
 from search.models import Mark, Search, SearchResult
@@ -27,7 +26,6 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
 RESEND_AFTER = timedelta(seconds=10)
-_BROKER_ERRORS = (BrokerError, redis.RedisError, OSError)
 
 
 def search_create(*, owner: Any, data: bytes, image_name: str, filters: Filters, depth: str) -> Search:
@@ -74,12 +72,14 @@ def search_send(search: Search) -> bool:
     """Hand the id to the broker. False when the broker is away: the sweep will try again."""
     from search.tasks import run_search
 
-    try:
-        run_search.apply_async((str(search.pk),), retry=False)
-    except _BROKER_ERRORS as error:
-        log.warning("search %s waits, the broker does not answer: %s", search.pk, error)
-        return False
-    return True
+    return send(run_search, str(search.pk))
+
+
+def snapshot_request() -> bool:
+    """Have a worker build a snapshot of the register as it is now. False when the broker is away."""
+    from search.tasks import publish_snapshot
+
+    return send(publish_snapshot)
 
 
 def search_run(*, search_id: str) -> str:

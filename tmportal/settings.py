@@ -116,8 +116,8 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "tuning"
 CELERY_TASK_ROUTES = {
     "search.tasks.run_search": {"queue": "search"},
-    "search.tasks.build_snapshot": {"queue": "ingest"},
-    "search.tasks.sweep": {"queue": "tuning"},
+    "search.tasks.publish_snapshot": {"queue": "ingest"},
+    "search.tasks.sweep": {"queue": "search"},
     "tuning.tasks.*": {"queue": "tuning"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

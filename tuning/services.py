@@ -13,13 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-import redis
 from django.conf import settings
 from django.db import close_old_connections, transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from kombu.exceptions import OperationalError as BrokerError
 
+from search.broker import send
 from search.engine import engine
 from search.errors import Conflict, Refused, Unavailable
 from search.models import ParameterSet
@@ -195,12 +194,7 @@ def recover() -> dict[str, int]:
 def _send(run: TuningRun) -> bool:
     from tuning.tasks import run as task
 
-    try:
-        task.apply_async((run.pk,), retry=False)
-    except (BrokerError, redis.RedisError, OSError) as error:
-        log.warning("tuning run %s waits, the broker does not answer: %s", run.pk, error)
-        return False
-    return True
+    return send(task, run.pk)
 
 
 def _close(run: TuningRun, state: str, reason: str) -> None:

@@ -9,6 +9,7 @@ import pytest
 from search.errors import Refused
 from search.growth import ingest, read_rows, snapshot_publish
 from search.models import LivePointer, Mark, ParameterSetEvent
+from search.retrieval.imaging import decode_picture
 from tests import pictures
 
 
@@ -104,3 +105,25 @@ def test_an_empty_register_cannot_be_published(db: Any, settings: Any, tmp_path:
     settings.TM_DATA_DIR = tmp_path
     with pytest.raises(Refused, match="ingest"):
         snapshot_publish()
+
+
+def test_a_correction_by_an_administrator_reaches_the_filters_with_the_next_snapshot(
+    register: Any, client: Any, administrator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from search import tasks
+    from search.retrieval.records import Filters
+
+    monkeypatch.setattr(tasks.publish_snapshot, "apply_async", lambda *_, **__: tasks.publish_snapshot())
+    administrator.is_superuser = administrator.is_staff = True
+    administrator.save()
+    client.force_login(administrator)
+    mark = Mark.objects.get(number="T/004")
+    mark.jurisdiction = "ZZ"
+    mark.save()
+    done = client.post("/admin/search/mark/", {"action": "publish", "_selected_action": [mark.pk]}, follow=True)
+    assert b"new snapshot" in done.content
+    searcher = register.searcher()
+    description = register.describe_one(decode_picture(pictures.encoded(pictures.mark(4))))
+    live = LivePointer.objects.get().parameter_set.unpack()
+    hits = searcher.search(description, live, filters=Filters(jurisdictions=("ZZ",))).hits
+    assert [hit.number for hit in hits] == ["T/004"]

@@ -136,6 +136,11 @@ def test_no_image_at_all_is_refused(api: APIClient) -> None:
     assert answer.status_code == 400 and "image" in sentence(answer)
 
 
+def test_a_body_far_too_large_is_refused_before_it_is_read(api: APIClient) -> None:
+    answer = api.post("/api/searches/", {}, format="multipart", CONTENT_LENGTH=str(10**9))
+    assert answer.status_code == 400 and "20 MB" in sentence(answer)
+
+
 def test_health_is_open_and_names_what_is_away(settings: Any) -> None:
     answer = APIClient().get("/api/health/")
     assert answer.status_code == 503
