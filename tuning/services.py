@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db import close_old_connections, transaction
+from django.db import connections, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -210,7 +210,7 @@ def _heart(run: TuningRun) -> Iterator[None]:
     def beat() -> None:
         while not stop.wait(_HEARTBEAT_SECONDS):
             TuningRun.objects.filter(pk=run.pk, state=State.RUNNING).update(heartbeat_at=timezone.now())
-        close_old_connections()
+        connections.close_all()  # this thread's own
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()

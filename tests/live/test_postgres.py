@@ -1,8 +1,10 @@
 """The database tests again, on a real PostgreSQL server."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,21 +17,24 @@ SUITES = ["tests/search", "tests/feedback", "tests/tuning/test_services.py", "te
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     pgserver = pytest.importorskip("pgserver", reason="no PostgreSQL server comes as a package on this platform")
     try:
-        server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="stop")
+        # Not in pytest's own folder: each pytest closes that to other users again, and as root the server is one.
+        folder = Path(tempfile.mkdtemp(prefix="tm-pg-"))
+        server = pgserver.get_server(folder, cleanup_mode="stop")
     except (RuntimeError, OSError, subprocess.SubprocessError) as error:
         pytest.skip(f"PostgreSQL does not start here: {error}")
     yield server.get_uri()
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def pytest_on(database: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "DATABASE_URL": database}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments],
-        cwd=ROOT, env=env, capture_output=True, text=True, timeout=800, check=False,
+        cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
