@@ -28,6 +28,11 @@ class MicroBatcher(Generic[Item, Answer]):
         self._waiting.put((item, future))
         return future.result()
 
+    @property
+    def waiting(self) -> int:
+        """How many requests have gathered."""
+        return self._waiting.qsize()
+
     def _loop(self) -> None:
         while True:
             batch = [self._waiting.get()]

@@ -1,6 +1,7 @@
 """Concurrent requests share a batch; one bad item fails alone."""
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,21 +12,25 @@ from search.microbatch import MicroBatcher
 
 def test_requests_that_wait_together_become_one_batch() -> None:
     sizes: list[int] = []
-    gate = threading.Event()
+    busy, gate = threading.Event(), threading.Event()
 
     def work(items: Sequence[int]) -> list[int]:
-        gate.wait(5)
+        busy.set()
+        gate.wait(10)
         sizes.append(len(items))
         return [item * 2 for item in items]
 
     batcher = MicroBatcher(work, limit=8)
     with ThreadPoolExecutor(9) as pool:
-        futures = [pool.submit(batcher, n) for n in range(9)]
-        while batcher._waiting.qsize() < 8:
-            pass
+        futures = [pool.submit(batcher, 0)]
+        assert busy.wait(10)  # the first is at work alone, the others gather meanwhile
+        futures += [pool.submit(batcher, n) for n in range(1, 9)]
+        end = time.monotonic() + 10
+        while batcher.waiting < 8 and time.monotonic() < end:
+            time.sleep(0.001)
         gate.set()
-        assert sorted(future.result() for future in futures) == [n * 2 for n in range(9)]
-    assert sizes[0] == 1 and max(sizes) == 8
+        assert sorted(future.result(10) for future in futures) == [n * 2 for n in range(9)]
+    assert sizes == [1, 8]
 
 
 def test_a_bad_item_fails_alone() -> None:
