@@ -223,6 +223,16 @@ def report_response(report: Report, *, as_csv: bool) -> HttpResponse:
     return HttpResponse(data, content_type=kind, headers=headers)
 
 
+class NoSuchRoute(APIView):
+    """Anything else under /api/: the same error shape as everywhere."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, rest: str) -> Response:
+        raise NotThere("There is no such address in the API; /api/schema/ lists them all.")
+
+    post = put = patch = delete = get
+
+
 class DoneApi(APIView):
     """POST: the examiner is done without a report; the search counts as evidence."""
 

@@ -16,7 +16,7 @@ from search.errors import Refused
 log = logging.getLogger(__name__)
 
 
-def exception_handler(error: Exception, context: dict[str, Any]) -> Response | None:
+def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, Refused):
         return _answer(error.status, error.code, str(error))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -31,7 +31,10 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response | N
         error = exceptions.PermissionDenied()
     response = drf_handler(error, context)
     if response is None or not isinstance(error, exceptions.APIException):
-        return response
+        log.error("the API failed", exc_info=error)
+        return _answer(
+            500, "internal", "The service failed on this request. Try again; if it fails again, tell the administrator."
+        )
     if isinstance(error, exceptions.ValidationError):
         fields = error.detail if isinstance(error.detail, dict) else {"request": error.detail}
         response.data = _body("invalid", _first_sentence(fields), fields)

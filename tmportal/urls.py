@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.contrib.auth import views as auth
-from django.urls import include, path
+from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
 from search import api as search_api
@@ -20,6 +20,7 @@ api_patterns = [
     path("searches/<uuid:search_id>/report/", api.ReportApi.as_view(), name="report"),
     path("searches/<uuid:search_id>/done/", api.DoneApi.as_view(), name="done"),
     path("marks/<path:number>/thumbnail/", search_api.MarkThumbnailApi.as_view(), name="mark-thumbnail"),
+    re_path(r"^(?P<rest>.*)/$", api.NoSuchRoute.as_view()),
 ]
 
 urlpatterns = [

@@ -141,6 +141,20 @@ def test_a_body_far_too_large_is_refused_before_it_is_read(api: APIClient) -> No
     assert answer.status_code == 400 and "20 MB" in sentence(answer)
 
 
+def test_an_unknown_address_and_a_failure_inside_have_the_same_shape(
+    api: APIClient, examiner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for answer in (api.get("/api/nothing/"), api.post("/api/searches/x/y/", {})):
+        assert answer.status_code == 404 and "schema" in sentence(answer)
+
+    def broken(**_: Any) -> Any:
+        raise RuntimeError("inside")
+
+    monkeypatch.setattr("search.api.search_get", broken)
+    answer = api.get(f"/api/searches/{done_search(examiner, scores=[0.9], threshold=0.8).pk}/")
+    assert answer.status_code == 500 and "administrator" in sentence(answer) and "inside" not in sentence(answer)
+
+
 def test_health_is_open_and_names_what_is_away(settings: Any) -> None:
     answer = APIClient().get("/api/health/")
     assert answer.status_code == 503
