@@ -17,6 +17,8 @@ from search.retrieval.records import Box
 from search.retrieval.table import MarkTable
 
 Similarities = NDArray[np.float32]
+_HALF_PRECISION = 0.002
+"""Parts are stored as float16, so cosines this close are equal."""
 
 
 def similarity_matrix(queries: Sequence[Description], marks: Sequence[Description]) -> Similarities:
@@ -83,8 +85,10 @@ def best_boxes(query: Description, mark: Description, *, whole: str = "general")
     if whole not in query.vectors or whole not in mark.vectors:
         return None
     sims = _elements(query, whole) @ _elements(mark, whole).T
+    if sims[0, 0] >= sims.max() - _HALF_PRECISION:  # of two copies every part matches; it is the whole that counts
+        return None
     a, b = np.unravel_index(int(sims.argmax()), sims.shape)
-    return None if a == b == 0 else (_box(query, int(a)), _box(mark, int(b)))
+    return _box(query, int(a)), _box(mark, int(b))
 
 
 def _box(description: Description, element: int) -> Box:

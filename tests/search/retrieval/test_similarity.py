@@ -64,3 +64,4 @@ def test_best_boxes_name_the_matching_parts() -> None:
     assert best_boxes(mark(Y, Z, X), mark(-Y, X)) == ((10, 0, 20, 10), (0, 0, 10, 10))
     assert best_boxes(mark(X), mark(Y, Z, X)) == ((0, 0, 60, 40), (10, 0, 20, 10))
     assert best_boxes(mark(X, Y), mark(X, Z)) is None
+    assert best_boxes(mark(X, Y), mark(X, Y)) is None
