@@ -1,5 +1,6 @@
 """`manage.py bootstrap`: data directory, keys, database, roles, schedule, and the demo register."""
 
+import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -15,6 +16,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         demo = env.flag("TM_DEMO", True)
-        bootstrap(demo=demo)
-        if demo:
-            demo_load(limit=env.number("TM_DEMO_LIMIT", 0, low=0, high=1_000_000) or None)
+        try:
+            bootstrap(demo=demo)
+            if demo:
+                demo_load(limit=env.number("TM_DEMO_LIMIT", 0, low=0, high=1_000_000) or None)
+        except KeyboardInterrupt:
+            sys.exit("\nStopped. The next start goes on from here.")

@@ -24,7 +24,10 @@ class Command(BaseCommand):
         with supervision.only_one(data_dir) as lock:
             supervision.must_be_free(settings.TM_BIND, settings.TM_PORT)
             # In a process of its own: encoder and index must not stay in the memory of this one.
-            done = subprocess.run([sys.executable, "manage.py", "bootstrap"], cwd=settings.BASE_DIR, check=False)
+            try:
+                done = subprocess.run([sys.executable, "manage.py", "bootstrap"], cwd=settings.BASE_DIR, check=False)
+            except KeyboardInterrupt:  # it reached that process too, which has said so
+                sys.exit(130)
             if done.returncode:
                 raise supervision.CannotStart(done.returncode)
             announce = [f"portal http://{settings.TM_BIND}:{settings.TM_PORT}"]
