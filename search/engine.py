@@ -32,6 +32,7 @@ class Engine:
         self._describer: Describer | None = None
         self._batcher: MicroBatcher[Picture, Description] | None = None
         self._live: LiveSearcher | None = None
+        self._stores: dict[tuple[Path, str], VectorStore] = {}
 
     @property
     def snapshots(self) -> SnapshotStore:
@@ -39,7 +40,9 @@ class Engine:
 
     @property
     def vectors(self) -> VectorStore:
-        return VectorStore(Path(settings.TM_DATA_DIR) / "vectors", self.describer.version)
+        """The described marks. Kept, since a store remembers which segments it has read already."""
+        key = (Path(settings.TM_DATA_DIR) / "vectors", self.describer.version)
+        return self._stores.setdefault(key, VectorStore(*key))
 
     @property
     def describer(self) -> Describer:

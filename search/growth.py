@@ -180,10 +180,15 @@ def _ingest_chunk(chunk: list[Row], report: IngestReport) -> None:
             report.problems.append(f"Mark {row.number}: {refusal}")
             continue
         _save(row, mark, image, report)
+    _describe(waiting)
+    report.described += len(waiting)
+
+
+def _describe(waiting: list[tuple[str, str, Picture]]) -> None:
+    """Describe (number, SHA-256, picture) and keep it as one segment."""
     if waiting:
         descriptions = engine.describer.describe([picture for _, _, picture in waiting])
-        vectors.append([DescribedMark(n, d, x) for (n, d, _), x in zip(waiting, descriptions, strict=True)])
-        report.described += len(waiting)
+        engine.vectors.append([DescribedMark(n, d, x) for (n, d, _), x in zip(waiting, descriptions, strict=True)])
 
 
 def _read_image(path: Path) -> bytes:
@@ -223,14 +228,11 @@ def mark_records() -> Iterator[MarkRecord]:
 
 def describe_missing(progress: Progress = lambda done: None) -> int:
     """Describe marks that have no vectors of the present descriptors (a new encoder, a lost segment)."""
-    vectors = engine.vectors
-    known = vectors.known()
+    known = engine.vectors.known()
     rows = [r for r in Mark.objects.values_list("number", "image_sha256", "image") if (r[0], r[1]) not in known]
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
-        pictures = [decode_picture(media.read(image)) for _, _, image in chunk]
-        descriptions = engine.describer.describe(pictures)
-        vectors.append([DescribedMark(n, d, x) for (n, d, _), x in zip(chunk, descriptions, strict=True)])
+        _describe([(number, digest, decode_picture(media.read(image))) for number, digest, image in chunk])
         progress(len(chunk))
     return len(rows)
 

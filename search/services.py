@@ -18,7 +18,7 @@ from search.broker import send
 from search.engine import engine
 from search.errors import Refused, Unavailable
 from search.models import Mark, Search, SearchResult
-from search.retrieval.imaging import MAX_BYTES, ImageRefused, decode_picture
+from search.retrieval.imaging import ImageRefused, decode_picture
 from search.retrieval.records import Filters
 from search.selectors import live_parameter_set
 
@@ -34,8 +34,6 @@ def search_create(*, owner: Any, data: bytes, image_name: str, filters: Filters,
     The row is the truth, the broker only carries its id: with the broker away the search waits and is sent
     again by `sweep`.
     """
-    if len(data) > MAX_BYTES:
-        raise Refused(f"The image is larger than {MAX_BYTES // 2**20} MB. Send a smaller one.")
     try:
         picture = decode_picture(data)
     except ImageRefused as refusal:
@@ -106,9 +104,10 @@ def _carry_out(search: Search) -> None:
     live = live_parameter_set()
     if live is None:
         raise Unavailable("No parameter set is live: the administrator has to run `manage.py bootstrap`.")
+    parameters = live.unpack()
     answer, snapshot = engine.search(
         media.read(search.image),
-        live.unpack(),
+        parameters,
         filters=filters_from_json(search.filters),
         depth="cluster" if search.depth == Search.Depth.CLUSTER else "register",
         candidates=settings.TM_CANDIDATES,
@@ -135,7 +134,7 @@ def _carry_out(search: Search) -> None:
     search.snapshot = snapshot.id
     search.cluster = answer.cluster
     search.clusters_version = snapshot.clusters.version
-    search.threshold = live.unpack().for_cluster(answer.cluster).threshold
+    search.threshold = parameters.for_cluster(answer.cluster).threshold
     search.scanned = answer.scanned
     search.count = len(rows)
     with transaction.atomic():

@@ -108,7 +108,8 @@ def supervisord_config(data_dir: Path) -> configparser.RawConfigParser:
     }
     if os.geteuid() == 0:
         config["supervisord"]["user"] = "root"
-    for name, command in programs(data_dir).items():
+    found = programs(data_dir)
+    for name, command in found.items():
         config[f"program:{name}"] = {
             "command": " ".join(_quoted(part) for part in command),
             "autorestart": "true",
@@ -125,7 +126,7 @@ def supervisord_config(data_dir: Path) -> configparser.RawConfigParser:
             "priority": "1" if name == "broker" else "10",
         }
     # One group: they stop together, and the broker last.
-    config["group:tmportal"] = {"programs": ",".join(n for n in programs(data_dir) if n != "broker"), "priority": "10"}
+    config["group:tmportal"] = {"programs": ",".join(name for name in found if name != "broker"), "priority": "10"}
     return config
 
 
