@@ -147,6 +147,11 @@ class EfficientNetLiteEncoder:
             return maps
 
 
+def imagenet_weights() -> Mapping[str, Tensor]:
+    """The package's state dict, batch norm not folded. Raises WeightsUnusable."""
+    return _read(_packaged())
+
+
 def _packaged() -> Path:
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
