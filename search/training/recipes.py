@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -50,15 +50,15 @@ class Recipe:
         return [pixels for first, pixels in self.sides if first <= step][-1]
 
     def to_json(self) -> dict[str, Any]:
-        content = asdict(self) | {"shares": dict(self.shares), "odds": dict(self.odds)}
-        return content
+        plain = replace(self, shares=dict(self.shares), odds=dict(self.odds))
+        return asdict(plain)
 
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         recipe.name: recipe
         for recipe in (
-            Recipe("shipped", steps=1500, sides=((0, 128), (1200, 160))),
+            Recipe("shipped", steps=2300, sides=((0, 128), (1950, 160)), rate=3e-4, projection_rate=5e-4, frozen=2, chunk=32),
             Recipe("smoke", steps=4, sides=((0, 64),), pairs=8, warm_up=1, hard_from=2, average=0.5),
         )
     }
