@@ -58,14 +58,21 @@ class Chosen:
 
 
 def choose(
-    families: Iterable[tuple[str, Sequence[Member]]], pool: Sequence[Member], *, variants: int, concepts: int, alone: int
+    families: Iterable[tuple[str, Sequence[Member]]],
+    pool: Sequence[Member],
+    *,
+    variants: int,
+    concepts: int,
+    alone: int,
 ) -> list[Chosen]:
     """The marks of the training data, in a stable order; each mark once."""
     chosen = [Chosen(m, f"family {name}", "family") for name, members in families for m in members]
     brands = [m for m in pool if m[0] in BRAND_PACKS]
     others = [m for m in pool if m[0] not in BRAND_PACKS]
     chosen += _groups(brands, lambda m: brand_key(m[1]), "brand", len(brands), per_pack=len(brands))
-    chosen += _groups(others, lambda m: f"{m[0]} {brand_key(m[1])}", "variant", variants, per_pack=max(variants // 12, 1))
+    chosen += _groups(
+        others, lambda m: f"{m[0]} {brand_key(m[1])}", "variant", variants, per_pack=max(variants // 12, 1)
+    )
     taken = {one.member for one in chosen}
     left = [m for m in others if m not in taken and len(brand_key(m[1])) >= _SPECIFIC]
     chosen += _groups(left, lambda m: brand_key(m[1]), "concept", concepts, per_pack=concepts, apart=True)

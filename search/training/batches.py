@@ -69,7 +69,7 @@ class PairSampler:
         found: dict[int, None] = {}
         while len(found) < count:
             seed = int(rng.integers(len(numbers)))
-            near = np.argsort(-(centres @ centres[seed]))[: 1 + count // 4]
+            near = np.argsort(-(centres @ centres[seed]))[: max(2, 1 + count // 4)]
             found.update(dict.fromkeys(int(numbers[i]) for i in near))
         return list(found)[:count]
 

@@ -58,7 +58,15 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         recipe.name: recipe
         for recipe in (
-            Recipe("shipped", steps=2300, sides=((0, 128), (1950, 160)), rate=3e-4, projection_rate=5e-4, frozen=2, chunk=32),
+            Recipe(
+                "shipped",
+                steps=1750,
+                sides=((0, 128), (1500, 160)),
+                rate=3e-4,
+                projection_rate=5e-4,
+                frozen=2,
+                chunk=32,
+            ),
             Recipe("smoke", steps=4, sides=((0, 64),), pairs=8, warm_up=1, hard_from=2, average=0.5),
         )
     }

@@ -7,7 +7,12 @@ from torch import Tensor
 
 
 def supervised_contrastive(
-    vectors: Tensor, families: Tensor, *, temperature: float, ignored: Tensor | None = None, memory: Memory | None = None
+    vectors: Tensor,
+    families: Tensor,
+    *,
+    temperature: float,
+    ignored: Tensor | None = None,
+    memory: Memory | None = None,
 ) -> Tensor:
     """Mean over anchors and their relatives of -log e^{s_ip/t} / (e^{s_ip/t} + sum over strangers e^{s_in/t}).
 

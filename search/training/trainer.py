@@ -92,7 +92,9 @@ class Trainer:
         frozen = self.recipe.frozen
         with torch.no_grad(), self._precision():
             # What is frozen is computed once and serves both passes.
-            chunks = [self.network.early(chunk, frozen) for chunk in pictures.split(self.recipe.chunk)] if frozen else None
+            chunks = (
+                [self.network.early(chunk, frozen) for chunk in pictures.split(self.recipe.chunk)] if frozen else None
+            )
             chunks = chunks or list(pictures.split(self.recipe.chunk))
             vectors = torch.cat([self._encode(chunk) for chunk in chunks])
         vectors.requires_grad_()
@@ -164,7 +166,9 @@ class Trainer:
             return False
         state = torch.load(path, map_location=self.device, weights_only=True)
         if state["recipe"]["name"] != self.recipe.name or state["recipe"]["steps"] != self.recipe.steps:
-            raise ValueError(f"The checkpoint in {folder} is of recipe {state['recipe']['name']!r}; give another --out.")
+            raise ValueError(
+                f"The checkpoint in {folder} is of recipe {state['recipe']['name']!r}; give another --out."
+            )
         self.step = int(state["step"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])

@@ -40,7 +40,9 @@ class Command(BaseCommand):
         try:
             marks = TrainingMarks.load(options["data"])
             trainer = start(marks, recipe, out)
-            measure = _measure(options["val"], options["val_pool"], recipe.side(recipe.steps)) if options["val"] else None
+            measure = (
+                _measure(options["val"], options["val_pool"], recipe.side(recipe.steps)) if options["val"] else None
+            )
         except (DatasetError, LayoutError, ValueError) as error:
             raise CommandError(str(error)) from None
         with (
