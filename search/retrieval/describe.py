@@ -29,7 +29,14 @@ EDGES_SIDE = 192
 PARTS_SIDE = 128
 PARTS_COUNT = 4
 
-__all__ = ["Describer", "Description"]
+__all__ = ["Describer", "Description", "default_encoder"]
+
+
+def default_encoder() -> Encoder:
+    """The encoder that the shipped whitenings and calibration are fitted for."""
+    from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder
+
+    return EfficientNetLiteEncoder(POOLING)
 
 
 class Describer:
@@ -41,12 +48,9 @@ class Describer:
     """
 
     def __init__(self, encoder: Encoder | None = None, *, weights: Path = WEIGHTS) -> None:
-        if encoder is None:
-            from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder
-
-            encoder = EfficientNetLiteEncoder()
+        encoder = encoder or default_encoder()
         self._vectors = tuple(
-            VectorDescriptor(name, view, side, encoder, POOLING, Whitening.load(weights / f"{name}.npz"))
+            VectorDescriptor(name, view, side, encoder, Whitening.load(weights / f"{name}.npz"))
             for name, view, side in (("general", whole, GENERAL_SIDE), ("edges", edge_map, EDGES_SIDE))
             if (weights / f"{name}.npz").is_file()
         )
