@@ -21,6 +21,7 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "queries": evaluation.queries,
         "groups": evaluation.groups,
         "refused": evaluation.refused,
+        "notes": list(evaluation.notes),
         "descriptors": {
             name: {variant: _measures(m) for variant, m in variants.items()}
             for name, variants in evaluation.results.items()
@@ -44,6 +45,8 @@ def to_text(evaluation: Evaluation) -> str:
         for name, found in evaluation.results.items():
             for kind, (queries, value) in found[variant].by_type.items():
                 lines.append(f"{name}, {kind} queries ({queries}): mAP@100 {100 * value:.1f} %")
+    if evaluation.notes:
+        lines += ["", *evaluation.notes]
     return "\n".join(lines)
 
 
