@@ -113,7 +113,11 @@ class WholeMarks:
             ]
             fresh = {sha: (path, data) for path, sha, data in files if data is not None}
             self._describe(fresh, refused)
-            self._done(sum(data is not None for _, _, data in files) - len(fresh))  # the same picture twice
+            for path, sha, data in files:  # the same content twice in a chunk is described once
+                if data is not None and path != fresh[sha][0]:
+                    self._done(1)
+                    if sha not in self._cache:
+                        refused(path, "It is a copy of an image that cannot be read.")
             found += [sha for _, sha, _ in files if sha in self._cache]
         return found
 
