@@ -13,8 +13,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from search.retrieval.descriptors.edges import edge_map  # noqa: E402
 from search.retrieval.descriptors.general import whole  # noqa: E402
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder  # noqa: E402
 from search.retrieval.fusion import fuse  # noqa: E402
-from search.retrieval.imaging import decode_picture  # noqa: E402
+from search.retrieval.imaging import Pixels, decode_picture  # noqa: E402
 from search.retrieval.normalise import normalise  # noqa: E402
 from search.retrieval.pooling import POOLINGS, unit  # noqa: E402
 from search.retrieval.similarity import table_similarities  # noqa: E402
@@ -69,25 +70,27 @@ class Marks:
 
 
 def pooled(
-    marks: Marks, view: str, side: int, cache: Path, encoder: Any, names: Sequence[str]
+    marks: Marks, view: str, side: int, cache: Path, encode: Callable[[Pixels], Mapping[str, np.ndarray]], name: str
 ) -> dict[str, np.ndarray]:
-    """Pooling -> (n, 1280) of every mark, from the cache where it was computed before."""
-    path = cache / f"{marks.split}-{len(marks.paths)}-{view}-{side}.npz"
+    """Whatever `encode` makes of every mark, key -> (n, d), from the cache where it was computed before.
+
+    name: tells apart what the cache holds; it changes with the encoder.
+    """
+    path = cache / f"{marks.split}-{len(marks.paths)}-{view}-{side}-{name.replace(':', '-')}.npz"
     if path.exists():
         with np.load(path) as stored:
-            if set(names) <= set(stored):
-                return {name: stored[name].astype(np.float32) for name in names}
+            return {key: stored[key].astype(np.float32) for key in stored}
     make = {"general": whole, "edges": edge_map}[view]
-    rows = {name: np.empty((len(marks.paths), encoder.dim), np.float16) for name in names}
+    rows: dict[str, np.ndarray] = {}
     for start in tqdm(range(0, len(marks.paths), ENCODED), desc=f"{marks.split} {view} {side}"):
         normal = [normalise(decode_picture(p.read_bytes())) for p in marks.paths[start : start + ENCODED]]
         blank = np.full((side, side, 3), 255, np.uint8)
         views = [made if (made := make(mark, side)) is not None else blank for mark in normal]
-        maps = encoder.encode(np.stack(views))
-        for name in names:
-            rows[name][start : start + ENCODED] = POOLINGS[name](maps)
+        for key, vectors in encode(np.stack(views)).items():
+            column = rows.setdefault(key, np.empty((len(marks.paths), vectors.shape[1]), np.float16))
+            column[start : start + ENCODED] = vectors
     np.savez(path, **rows)  # type: ignore[arg-type]
-    return {name: values.astype(np.float32) for name, values in rows.items()}
+    return {key: values.astype(np.float32) for key, values in rows.items()}
 
 
 def figures(scores: np.ndarray, groups: np.ndarray) -> dict[str, float]:
@@ -109,9 +112,10 @@ def figures(scores: np.ndarray, groups: np.ndarray) -> dict[str, float]:
 def pooling_table(train: Marks, val: Marks, sides: Sequence[int], cache: Path) -> list[dict[str, Any]]:
     """Every pooling at every side, plain and whitened."""
     encoder = EfficientNetLiteEncoder()
+    encode = partial(encoder.encode_each, poolings=list(POOLINGS))
     rows = []
     for side in sides:
-        fit, test = (pooled(marks, "general", side, cache, encoder, list(POOLINGS)) for marks in (train, val))
+        fit, test = (pooled(marks, "general", side, cache, encode, "imagenet-each") for marks in (train, val))
         for name in POOLINGS:
             whitening = Whitening.fit(fit[name][len(train.groups) :], DIM)
             for kind, vectors in (("plain", unit(test[name])), ("whitened", whitening.apply(test[name]))):
@@ -122,9 +126,10 @@ def pooling_table(train: Marks, val: Marks, sides: Sequence[int], cache: Path) -
 
 def fit_whitening(train: Marks, cache: Path, out: Path) -> None:
     """The two whitenings that ship, on the pool of `train`."""
-    encoder = EfficientNetLiteEncoder()
+    encoder = describe.default_encoder()
     for view, side in (("general", describe.GENERAL_SIDE), ("edges", describe.EDGES_SIDE)):
-        vectors = pooled(train, view, side, cache, encoder, [describe.POOLING])[describe.POOLING]
+        found = pooled(train, view, side, cache, lambda images: {"pooled": encoder.encode(images)}, encoder.version)
+        vectors = found["pooled"]
         Whitening.fit(vectors[len(train.groups) :], DIM).save(out / f"{view}.npz")
 
 
