@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from search.retrieval.calibration import Calibration
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.first_weights import FirstWeights
 from search.retrieval.similarity import table_similarities
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import VectorStore
@@ -72,7 +73,7 @@ def evaluate(
 ) -> Evaluation:
     """Measure each descriptor, and the fused score, in one pass over the pool.
 
-    weights_for: None = equal weights. calibration: None = the shipped one. only_groups: measure the queries
+    weights_for: None = the shipped first weights. calibration: None = the shipped one. only_groups: measure the queries
     of these groups; all queries stay marks. Memory holds the queries and one chunk of the pool.
     Raises LayoutError for an unreadable query, unknown descriptors, or no query with relevant marks.
     """
@@ -90,8 +91,8 @@ def evaluate(
     descriptions = [queries.description(row) for row in range(len(queries))]
     scorers: dict[str, Scorer] = {name: single_scorer(name) for name in descriptors if name != FUSED}
     if FUSED in descriptors:
-        equal = np.full(len(DESCRIPTORS), 1.0 / len(DESCRIPTORS))
-        weights = equal if weights_for is None else weights_for(descriptions)
+        first = list(FirstWeights.shipped().of(DESCRIPTORS).values())
+        weights = np.array(first) if weights_for is None else weights_for(descriptions)
         scorers[FUSED] = fused_scorer(calibration or Calibration.shipped(), weights)
     pool = DescribedFiles(describer, store, refused=lambda path, _: refused.append(path), done=done)
     tables = _first(queries, pool.chunks(layout.pool_paths))
