@@ -84,7 +84,7 @@ def _queries(
     layout: MetuLayout, groups: frozenset[str] | set[str], table: MarkTable, place: dict[Path, int], snapshot: Snapshot
 ) -> HeldOut:
     names = engine.describer.names  # a descriptor that is off has no similarities and no weight
-    axes = [DESCRIPTORS.index(name) for name in names]
+    axes = np.array([DESCRIPTORS.index(name) for name in names])
     members: dict[str, list[int]] = {}
     for path, group in zip(layout.query_paths, layout.groups, strict=True):
         if path in place:
