@@ -22,7 +22,8 @@ class Recipe:
     sides: (first step, pixels) in order: small pictures first, the full size at the end. pairs: families in a
     batch, two marks of each. hard_from: step from which look-alike families share a batch. memory: vectors of
     earlier steps as further strangers, from `hard_from` on. average: decay of the averaged weights, which are
-    what is kept. frozen: blocks that keep their ImageNet weights. chunk: pictures in one pass; the loss is over the whole batch all the same.
+    what is kept. frozen: blocks that keep their ImageNet weights. chunk: pictures in one pass; the loss is over
+    the whole batch all the same.
     """
 
     name: str

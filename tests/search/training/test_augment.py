@@ -5,8 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from search.training.augment import CHANGES, COPYIST, Copyist, centred, fill, frame, mirror, one_part, outline, recolour
-from search.training.augment import reverse_in_shape, strokes
+from search.training.augment import (
+    CHANGES,
+    COPYIST,
+    Copyist,
+    centred,
+    fill,
+    frame,
+    mirror,
+    one_part,
+    outline,
+    recolour,
+    reverse_in_shape,
+    strokes,
+)
 from tests.search.training.conftest import shape
 
 
@@ -106,7 +118,7 @@ def test_the_same_generator_draws_the_same_picture() -> None:
 
 def test_no_odds_means_only_centred() -> None:
     grey = shape(4, 20)
-    plain = Copyist(64, {name: 0.0 for name in COPYIST})(grey, rng())
+    plain = Copyist(64, dict.fromkeys(COPYIST, 0.0))(grey, rng())
     assert abs(ink(plain) / plain.size - 0.37) < 0.1
 
 

@@ -1,8 +1,9 @@
 import numpy as np
 from PIL import Image, ImageDraw
 
-from search.retrieval.descriptors.objects import Part, cut, find_parts
 from search.retrieval.normalise import SIDE, normalise
+from search.retrieval.regions import Part, cut
+from search.retrieval.regions.ink_groups import ink_groups
 from tests.search.retrieval.pictures import pixels, star, star_beside_bars
 
 
@@ -12,7 +13,7 @@ def boxes_in_original(image: Image.Image, count: int = 8) -> np.ndarray:
 
 
 def boxes(grey: np.ndarray, count: int) -> np.ndarray:
-    return np.array([part.box for part in find_parts(grey, count)]).reshape(-1, 4)
+    return np.array([part.box for part in ink_groups(grey, count)]).reshape(-1, 4)
 
 
 def overlap(a: np.ndarray, b: tuple[int, int, int, int]) -> float:
@@ -49,11 +50,11 @@ def test_drops_specks_and_the_whole_mark_itself() -> None:
 
 
 def test_a_blank_mark_has_no_parts() -> None:
-    assert find_parts(np.full((SIDE, SIDE), 255, np.uint8), 4) == []
+    assert ink_groups(np.full((SIDE, SIDE), 255, np.uint8), 4) == []
 
 
 def test_solid_black_is_no_error() -> None:
-    assert find_parts(np.zeros((SIDE, SIDE), np.uint8), 4) == []
+    assert ink_groups(np.zeros((SIDE, SIDE), np.uint8), 4) == []
 
 
 def test_a_cut_part_is_centred_on_white() -> None:
@@ -83,7 +84,7 @@ def test_the_white_symbol_on_a_dark_box_is_a_part_with_its_contrast_reversed() -
     image = Image.new("RGB", (300, 300), "white")
     image.paste(box, (50, 50))
     mark = normalise(pixels(image))
-    part = find_parts(mark.grey, 4)[0]
+    part = ink_groups(mark.grey, 4)[0]
     assert overlap(mark.to_original(np.array([part.box]))[0], (89, 86, 211, 202)) > 0.85
     alone = normalise(pixels(star()))
     reversed_back = cut(part, 64)[:, :, 0].astype(int)
