@@ -11,22 +11,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLite0
+from search.retrieval.encoders.trademark import GeneralisedMean
 
 FEATURES = 1280
 _ROW_SIZE = 0.1
-
-
-class GeM(nn.Module):
-    """Generalised mean (mean x^p)^(1/p) of each map (Radenovic et al., TPAMI 2018)."""
-
-    def __init__(self, p: float = 3.0) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, c)."""
-        powered = maps.float().clamp(min=1e-6).pow(self.p)
-        return powered.mean(dim=(2, 3)).pow(1 / self.p)
 
 
 class TrademarkNetwork(nn.Module):
@@ -35,7 +23,7 @@ class TrademarkNetwork(nn.Module):
     def __init__(self, dim: int = 256, p: float = 3.0) -> None:
         super().__init__()
         self.backbone = EfficientNetLite0()
-        self.pool = GeM(p)
+        self.pool = GeneralisedMean(p)
         self.projection = nn.Linear(FEATURES, dim)
 
     def early(self, pixels: Tensor, blocks: int) -> Tensor:
@@ -50,12 +38,12 @@ class TrademarkNetwork(nn.Module):
         """What `early` gave for the same `blocks` -> unit vectors (n, dim)."""
         for block in self.backbone.blocks[blocks:]:
             maps = block(maps)
-        return nn.functional.normalize(self.projection(self.pool(self.backbone.head(maps))), dim=1)
+        return nn.functional.normalize(self.projection(self.pool(self.backbone.head(maps).float())), dim=1)
 
     def features(self, pixels: Tensor) -> Tensor:
         """Grey (n, s, s), 0..255 -> pooled features (n, 1280)."""
         maps = self.early(pixels, len(self.backbone.blocks))
-        pooled: Tensor = self.pool(self.backbone.head(maps))
+        pooled: Tensor = self.pool(self.backbone.head(maps).float())
         return pooled
 
     def forward(self, pixels: Tensor) -> Tensor:

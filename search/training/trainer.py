@@ -117,7 +117,7 @@ class Trainer:
         self.step += 1
         self._follow()
         self._remember(vectors.detach(), families)
-        return {"loss": float(loss), "norm": float(norm), "rate": self.optimiser.param_groups[0]["lr"]} | _cosines(
+        return {"loss": float(loss.detach()), "norm": float(norm), "rate": self.optimiser.param_groups[0]["lr"]} | _cosines(
             vectors.detach(), families
         )
 
