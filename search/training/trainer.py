@@ -117,9 +117,8 @@ class Trainer:
         self.step += 1
         self._follow()
         self._remember(vectors.detach(), families)
-        return {"loss": float(loss.detach()), "norm": float(norm), "rate": self.optimiser.param_groups[0]["lr"]} | _cosines(
-            vectors.detach(), families
-        )
+        figures = {"loss": float(loss.detach()), "norm": float(norm), "rate": self.optimiser.param_groups[0]["lr"]}
+        return figures | _cosines(vectors.detach(), families)
 
     def _encode(self, chunk: Tensor) -> Tensor:
         """A chunk of pictures, or of what the frozen blocks made of them, to unit vectors."""
