@@ -32,6 +32,7 @@ from benchmarks.iconify import (  # noqa: E402
     WITHHELD_PACKS,
     PackageError,
     brand_key,
+    kept_from_training,
     load_families,
     load_reserved,
     open_package,
@@ -66,7 +67,11 @@ def choose(
     alone: int,
 ) -> list[Chosen]:
     """The marks of the training data, in a stable order; each mark once."""
-    chosen = [Chosen(m, f"family {name}", "family") for name, members in families for m in members]
+    chosen = [
+        Chosen(m, f"family {name}", "kept" if kept_from_training(name) else "family")
+        for name, members in families
+        for m in members
+    ]
     brands = [m for m in pool if m[0] in BRAND_PACKS]
     others = [m for m in pool if m[0] not in BRAND_PACKS]
     chosen += _groups(brands, lambda m: brand_key(m[1]), "brand", len(brands), per_pack=len(brands))

@@ -61,8 +61,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         for recipe in (
             Recipe(
                 "shipped",
-                steps=1750,
-                sides=((0, 128), (1500, 160)),
+                steps=1450,
+                sides=((0, 128), (1250, 160)),
                 rate=3e-4,
                 projection_rate=5e-4,
                 frozen=2,
