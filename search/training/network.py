@@ -30,13 +30,13 @@ class TrademarkNetwork(nn.Module):
         """Grey (n, s, s), 0..255 -> maps after the stem and the first `blocks` blocks."""
         x = ((pixels.float() - 127.0) / 128.0)[:, None].expand(-1, 3, -1, -1)
         maps: Tensor = self.backbone.stem(x.contiguous(memory_format=torch.channels_last))
-        for block in self.backbone.blocks[:blocks]:
+        for block in list(self.backbone.blocks)[:blocks]:
             maps = block(maps)
         return maps
 
     def late(self, maps: Tensor, blocks: int) -> Tensor:
         """What `early` gave for the same `blocks` -> unit vectors (n, dim)."""
-        for block in self.backbone.blocks[blocks:]:
+        for block in list(self.backbone.blocks)[blocks:]:
             maps = block(maps)
         return nn.functional.normalize(self.projection(self.pool(self.backbone.head(maps).float())), dim=1)
 
@@ -53,7 +53,7 @@ class TrademarkNetwork(nn.Module):
     def freeze(self, blocks: int) -> None:
         """Keep the stem and the first `blocks` blocks as they are: edges and corners are the same in marks as in
         photographs, and their large maps cost a third of a step."""
-        for module in (self.backbone.stem, *self.backbone.blocks[:blocks]):
+        for module in (self.backbone.stem, *list(self.backbone.blocks)[:blocks]):
             module.requires_grad_(False)
 
 

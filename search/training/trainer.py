@@ -91,11 +91,9 @@ class Trainer:
         families = batch.families.to(self.device)
         frozen = self.recipe.frozen
         with torch.no_grad(), self._precision():
-            # What is frozen is computed once and serves both passes.
-            chunks = (
-                [self.network.early(chunk, frozen) for chunk in pictures.split(self.recipe.chunk)] if frozen else None
-            )
-            chunks = chunks or list(pictures.split(self.recipe.chunk))
+            chunks = list(torch.split(pictures, self.recipe.chunk))
+            if frozen:  # computed once, it serves both passes
+                chunks = [self.network.early(chunk, frozen) for chunk in chunks]
             vectors = torch.cat([self._encode(chunk) for chunk in chunks])
         vectors.requires_grad_()
         loss = supervised_contrastive(
@@ -107,7 +105,7 @@ class Trainer:
         )
         (gradient,) = torch.autograd.grad(loss, vectors)
         self.optimiser.zero_grad(set_to_none=True)
-        for chunk, slope in zip(chunks, gradient.split(self.recipe.chunk), strict=True):
+        for chunk, slope in zip(chunks, torch.split(gradient, self.recipe.chunk), strict=True):
             with self._precision():
                 found = self._encode(chunk)
             found.backward(slope)  # type: ignore[no-untyped-call]
