@@ -1,0 +1,1 @@
+"""Training of image encoders: pure torch and numpy, no Django."""
