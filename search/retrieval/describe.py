@@ -12,10 +12,11 @@ import numpy as np
 from search.retrieval import normalise
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS, SET_OF
+from search.retrieval.descriptors.colour import ColourDescriptor
 from search.retrieval.descriptors.edges import edge_map
 from search.retrieval.descriptors.general import whole
 from search.retrieval.descriptors.objects import PartsDescriptor
-from search.retrieval.descriptors.vector import VectorDescriptor
+from search.retrieval.descriptors.vector import DescribesMarks, VectorDescriptor
 from search.retrieval.encoders import Encoder, WeightsUnusable
 from search.retrieval.imaging import Picture, Pixels, reduce_picture
 from search.retrieval.whitening import Whitening
@@ -58,18 +59,19 @@ class Describer:
 
     def __init__(self, encoder: Encoder | None = None, *, weights: Path = WEIGHTS) -> None:
         encoder = encoder or default_encoder()
-        self._vectors = tuple(
+        encoded = [
             VectorDescriptor(name, view, side, encoder, Whitening.load(weights / f"{name}.npz"))
             for name, view, side in (("general", whole, GENERAL_SIDE), ("edges", edge_map, EDGES_SIDE))
             if (weights / f"{name}.npz").is_file()
-        )
+        ]
+        self._vectors: tuple[DescribesMarks, ...] = (*encoded, ColourDescriptor())
         on = {descriptor.name for descriptor in self._vectors}
         if "general" not in on:
             raise WeightsUnusable(
                 "The whitening of `general` is missing; fit it with benchmarks/fit_descriptors.py --write."
             )
         self.names = tuple(name for name in DESCRIPTORS if SET_OF.get(name, name) in on)
-        self.whole = self._vectors[0]
+        self.whole = encoded[0]
         self._parts = PartsDescriptor(self.whole, PARTS_COUNT, PARTS_SIDE)
         self.components: Mapping[str, Component] = {d.name: d for d in self._vectors} | {"objects": self._parts}
         parts = [normalise.VERSION, *(d.version for d in self._vectors), self._parts.version]

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from search.retrieval.calibration import Calibration
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS
-from search.retrieval.parameters import Parameters
+from search.retrieval.first_weights import FirstWeights
 from search.retrieval.similarity import table_similarities
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import VectorStore
@@ -214,7 +214,7 @@ def _scorer(
     if name == FUSED_EQUAL:
         weights: ArrayLike = np.full(len(DESCRIPTORS), 1.0 / len(DESCRIPTORS))
     elif weights_for is None:
-        weights = Parameters.initial(DESCRIPTORS).default.weight_vector(DESCRIPTORS)
+        weights = list(FirstWeights.shipped().of(DESCRIPTORS).values())
     else:
         weights = weights_for(queries)
     return fused_scorer(calibration or Calibration.shipped(), weights)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,23 @@ from search.retrieval.normalise import Normalised
 from search.retrieval.whitening import Whitening
 
 Vector = NDArray[np.float32]
+
+
+class DescribesMarks(Protocol):
+    """What any descriptor with one vector per mark offers. Its name stands in descriptors.DESCRIPTORS.
+
+    version: changes whenever a vector would.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    def describe(self, marks: Sequence[Normalised]) -> list[Vector | None]:
+        """Unit vectors (d,), None where the mark lacks what is compared."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -178,6 +178,11 @@ def batches(images: Images, device: torch.device) -> Iterator[tuple[slice, Tenso
         yield rows, pixels.permute(0, 3, 1, 2).to(torch.float32).sub_(127.0).div_(128.0)
 
 
+def imagenet_weights() -> Mapping[str, Tensor]:
+    """The package's state dict, batch norm not folded. Raises WeightsUnusable."""
+    return _read(_packaged())
+
+
 def _packaged() -> Path:
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:

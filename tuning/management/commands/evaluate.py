@@ -116,7 +116,7 @@ class Command(BaseCommand):
 
 
 def _live_weights(descriptors_version: str) -> Any:
-    """Weights of the live parameter set for each query's cluster; None (those of a new register) where there is none.
+    """Weights of the live parameter set for each query's cluster; None (the first weights) where there is none.
 
     A clean clone has no database, and that is fine here.
     """
