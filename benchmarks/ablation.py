@@ -29,9 +29,10 @@ sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 from search.retrieval.imaging import decode_picture  # noqa: E402
 from search.retrieval.normalise import normalise, resized  # noqa: E402
 from search.retrieval.whitening import Whitening  # noqa: E402
+from search.training.augment import COPYIST  # noqa: E402
 from search.training.dataset import TrainingMarks  # noqa: E402
 from search.training.momentum import MomentumRecipe  # noqa: E402
-from search.training.recipes import COPYIST, RECIPES, SHARES, Recipe  # noqa: E402
+from search.training.recipes import RECIPES, SHARES, Recipe  # noqa: E402
 from search.training.run import start  # noqa: E402
 from tuning.evaluation import metu  # noqa: E402
 from tuning.evaluation.vectors import vector_figures  # noqa: E402
