@@ -115,7 +115,8 @@ class EfficientNetLite0(Backbone):
 
 def resnet50(weights: Path | None = None) -> ResNet50:
     """ResNet50 at random, or from a torchvision-style state dict on disk. Raises WeightsUnusable."""
-    return _load(ResNet50(), None if weights is None else _read(weights), ("fc.",))
+    found = None if weights is None else _read(weights)
+    return _load(ResNet50(), found, ("fc.",))
 
 
 def efficientnet_lite0(weights: Path | None = None) -> EfficientNetLite0:
@@ -141,5 +142,5 @@ def _load(network: B, weights: Mapping[str, Tensor] | None, ignored: tuple[str, 
     try:
         network.load_state_dict({k: v for k, v in weights.items() if not k.startswith(ignored)})
     except RuntimeError:
-        raise WeightsUnusable(f"The weights are not those of a {type(network).__name__}.") from None
+        raise WeightsUnusable(f"The weights are not those of {type(network).__name__}.") from None
     return network
