@@ -69,6 +69,20 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 chunk=32,
             ),
             Recipe("smoke", steps=4, sides=((0, 64),), pairs=8, warm_up=1, hard_from=2, average=0.5),
+            # An office's own feedback: from the weights in use, gently, on few families among many strangers.
+            Recipe(
+                "feedback",
+                steps=400,
+                sides=((0, 128), (300, 160)),
+                pairs=32,
+                shares=MappingProxyType({"family": 0.6, "alone": 0.4}),
+                rate=5e-5,
+                projection_rate=1e-4,
+                warm_up=40,
+                hard_from=100,
+                frozen=6,
+                chunk=32,
+            ),
         )
     }
 )

@@ -1,4 +1,4 @@
-"""Starting a training run: the network on its ImageNet weights, or where a checkpoint left it."""
+"""Starting a training run: on ImageNet weights, on those of a trained encoder, or where a checkpoint left it."""
 
 from __future__ import annotations
 
@@ -15,21 +15,45 @@ from search.training.trainer import Trainer
 _FITTED_ON = 2000
 
 
-def start(marks: TrainingMarks, recipe: Recipe, out: Path, *, device: str = "cpu") -> Trainer:
-    """A trainer at step 0, or at the checkpoint in `out`. Raises ValueError for another recipe's checkpoint."""
-    from search.retrieval.encoders.efficientnet_lite import imagenet_weights
+def start(
+    marks: TrainingMarks, recipe: Recipe, out: Path, *, device: str = "cpu", weights: Path | None = None
+) -> Trainer:
+    """A trainer at step 0, or at the checkpoint in `out`. Raises ValueError for another recipe's checkpoint.
 
+    weights: an encoder's .safetensors to go on from; None starts from ImageNet. Raises WeightsUnusable.
+    """
     torch.manual_seed(recipe.seed)
-    network = TrademarkNetwork()
-    network.backbone.load_folded(imagenet_weights())
     out.mkdir(parents=True, exist_ok=True)
-    if not (out / "checkpoint.pt").exists():
-        rng = np.random.default_rng(recipe.seed)
-        rows = np.sort(rng.choice(len(marks), min(_FITTED_ON, len(marks)), replace=False))
-        whiten_projection(network, _reduced(marks, rows, recipe.side(0)))
+    if weights is not None:
+        network = trained(weights)
+    else:
+        network = _untrained(marks, recipe, fitted=(out / "checkpoint.pt").exists())
     trainer = Trainer(network, marks, recipe, device=device)
     trainer.load(out)
     return trainer
+
+
+def trained(weights: Path) -> TrademarkNetwork:
+    """The network of an encoder file (search/training/export.py), ready to be trained further."""
+    from search.retrieval.encoders.trademark import load_parts
+
+    backbone, projection, p = load_parts(weights)
+    network = TrademarkNetwork(projection.out_features, p)
+    network.backbone, network.projection = backbone, projection
+    return network
+
+
+def _untrained(marks: TrainingMarks, recipe: Recipe, *, fitted: bool) -> TrademarkNetwork:
+    """ImageNet weights. fitted: a checkpoint will bring its own projection."""
+    from search.retrieval.encoders.efficientnet_lite import imagenet_weights
+
+    network = TrademarkNetwork()
+    network.backbone.load_folded(imagenet_weights())
+    if not fitted:
+        rng = np.random.default_rng(recipe.seed)
+        rows = np.sort(rng.choice(len(marks), min(_FITTED_ON, len(marks)), replace=False))
+        whiten_projection(network, _reduced(marks, rows, recipe.side(0)))
+    return network
 
 
 def _reduced(marks: TrainingMarks, rows: np.ndarray, side: int) -> np.ndarray:
