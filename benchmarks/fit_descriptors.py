@@ -31,10 +31,9 @@ from search.retrieval.calibration import SHIPPED, Calibration  # noqa: E402
 from search.retrieval.clusters import silhouettes  # noqa: E402
 from search.retrieval.describe import WEIGHTS, Describer  # noqa: E402
 from search.retrieval.descriptors import DESCRIPTORS  # noqa: E402
-from search.retrieval.descriptors.edges import edge_map  # noqa: E402
-from search.retrieval.descriptors.general import whole  # noqa: E402
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder  # noqa: E402
 from search.retrieval.first_weights import FirstWeights  # noqa: E402
+from search.retrieval.fitting import DIM, listed_pairs  # noqa: E402
 from search.retrieval.fusion import fuse  # noqa: E402
 from search.retrieval.imaging import Pixels, decode_picture  # noqa: E402
 from search.retrieval.normalise import normalise  # noqa: E402
@@ -48,11 +47,8 @@ from tuning.evaluation.simplex import climb  # noqa: E402
 from tuning.evaluation.vectors import matrix_figures  # noqa: E402
 from tuning.objective import HeldOut, HeldOutQuery, evaluate_each  # noqa: E402
 
-DIM = 256
 ENCODED = 4
 CHUNK = 32
-LISTED = 100
-"""A calibration pair is a relative, or a stranger among the first hundred: what an examiner is shown."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ def pooled(
     if path.exists():
         with np.load(path) as stored:
             return {key: stored[key].astype(np.float32) for key in stored}
-    make = {"general": whole, "edges": edge_map}[view]
+    make = {name: made for name, made, _ in describe.VIEWS}[view]
     rows: dict[str, np.ndarray] = {}
     for start in tqdm(range(0, len(marks.paths), ENCODED), desc=f"{marks.split} {view} {side}"):
         normal = [normalise(decode_picture(p.read_bytes())) for p in marks.paths[start : start + ENCODED]]
@@ -121,7 +117,7 @@ def pooling_table(train: Marks, val: Marks, sides: Sequence[int], cache: Path) -
 def fit_whitening(train: Marks, cache: Path, out: Path) -> None:
     """The two whitenings that ship, on the pool of `train`."""
     encoder = describe.default_encoder()
-    for view, side in (("general", describe.GENERAL_SIDE), ("edges", describe.EDGES_SIDE)):
+    for view, _, side in describe.VIEWS:
         found = pooled(train, view, side, cache, lambda images: {"pooled": encoder.encode(images)}, encoder.version)
         vectors = found["pooled"]
         Whitening.fit(vectors[len(train.groups) :], DIM).save(out / f"{view}.npz")
@@ -152,22 +148,6 @@ def bulk_speed(marks: Marks, describer: Describer, count: int = 320) -> float:
 def similarities(table: MarkTable, queries: int) -> np.ndarray:
     """Raw similarities (q, n, descriptors) of the first rows to all."""
     return table_similarities([table.description(row) for row in range(queries)], table)
-
-
-def listed_pairs(sims: np.ndarray, groups: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs to calibrate on: all relatives, and the strangers among the first LISTED with these weights."""
-    mean = fuse(sims, weights)
-    kept, same = [], []
-    for row in range(len(groups)):
-        relative = np.zeros(sims.shape[1], bool)
-        relative[: len(groups)] = groups == groups[row]
-        listed = np.zeros(sims.shape[1], bool)
-        listed[np.argsort(-mean[row])[:LISTED]] = True
-        use = listed | relative
-        use[row] = False
-        kept.append(sims[row, use])
-        same.append(relative[use])
-    return np.concatenate(kept), np.concatenate(same)
 
 
 def fit_first_weights(sims: np.ndarray, groups: np.ndarray, current: np.ndarray, most: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 
+from search import encoders
 from search.errors import Unavailable
 from search.microbatch import MicroBatcher
 from search.retrieval.describe import Describer, Description
@@ -24,14 +25,27 @@ from search.retrieval.vector_store import VectorStore
 log = logging.getLogger(__name__)
 
 
+class _Eyes:
+    """One set of weights, loaded: its describer, and the searcher of snapshots made with it."""
+
+    def __init__(self, weights: Path) -> None:
+        self.weights = weights
+        self.describer = Describer(weights=weights)
+        self.batcher: MicroBatcher[Picture, Description] = MicroBatcher(self.describer.describe)
+        self.live: LiveSearcher | None = None
+
+
 class Engine:
-    """Lazy and thread-safe. A new snapshot is picked up by the next search; running ones finish on theirs."""
+    """Lazy and thread-safe. A new snapshot is picked up by the next search; running ones finish on theirs.
+
+    So is another encoder: whatever describes marks uses it at once, and searches go on with the old one until the
+    snapshot made with the new one is there.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._describer: Describer | None = None
-        self._batcher: MicroBatcher[Picture, Description] | None = None
-        self._live: LiveSearcher | None = None
+        self._lock = threading.RLock()
+        self._eyes: _Eyes | None = None
+        self._before: _Eyes | None = None
         self._stores: dict[tuple[Path, str], VectorStore] = {}
 
     @property
@@ -41,35 +55,24 @@ class Engine:
     @property
     def vectors(self) -> VectorStore:
         """The described marks. Kept, since a store remembers which segments it has read already."""
-        key = (Path(settings.TM_DATA_DIR) / "vectors", self.describer.version)
+        return self.vectors_of(self.describer)
+
+    def vectors_of(self, describer: Describer) -> VectorStore:
+        """The register as described by this describer, which need not be the one in use."""
+        key = (Path(settings.TM_DATA_DIR) / "vectors", describer.version)
         return self._stores.setdefault(key, VectorStore(*key))
 
     @property
     def describer(self) -> Describer:
-        with self._lock:
-            if self._describer is None:
-                try:
-                    self._describer = Describer()
-                except WeightsUnusable as missing:
-                    raise Unavailable(str(missing)) from None
-                self._batcher = MicroBatcher(self._describer.describe)
-            return self._describer
+        """Of the weights in use now."""
+        return self._current().describer
 
     def describe_one(self, picture: Picture) -> Description:
-        _ = self.describer
-        assert self._batcher is not None  # noqa: S101  set together with the describer
-        return self._batcher(picture)
+        return self._current().batcher(picture)
 
     def searcher(self) -> Searcher:
-        """The searcher of the current snapshot; raises Unavailable with a sentence when there is none."""
-        version = self.describer.version
-        with self._lock:
-            if self._live is None:
-                self._live = LiveSearcher(self.snapshots, descriptors_version=version)
-            try:
-                return self._live.get()
-            except SnapshotRefused as refusal:
-                raise Unavailable(str(refusal)) from None
+        """The searcher of the current snapshot; raises Unavailable with a sentence when there is none that fits."""
+        return self._searcher(self._current())
 
     def search(
         self, data: bytes, parameters: Parameters, *, filters: Filters, depth: Depth, candidates: int, top: int
@@ -78,16 +81,17 @@ class Engine:
         start = time.perf_counter()
         picture = decode_picture(data)
         decoded = time.perf_counter()
-        description = self.describe_one(picture)
+        eyes, searcher = self._serving()
+        description = eyes.batcher(picture)
         described = time.perf_counter()
-        searcher = self.searcher()
         answer = searcher.search(description, parameters, filters=filters, depth=depth, candidates=candidates, top=top)
         stages = {"decode": (decoded - start) * 1000, "describe": (described - decoded) * 1000}
         return replace(answer, timings={**stages, **answer.timings}), searcher.snapshot
 
     def status(self) -> dict[str, Any]:
         """What this worker serves, for the heartbeat. Cheap: reads what is loaded."""
-        return {"snapshot": self.snapshots.current() if self._live is not None else None}
+        serves = self._eyes is not None and self._eyes.live is not None
+        return {"snapshot": self.snapshots.current() if serves else None}
 
     def warm(self) -> None:
         """Load everything before the first search asks for it."""
@@ -98,6 +102,42 @@ class Engine:
             self.searcher()
         except Unavailable as away:
             log.warning("%s", away)
+
+    def _current(self) -> _Eyes:
+        """The weights in use, loaded when the pointer names others than before."""
+        wanted = encoders.weights()
+        with self._lock:
+            if self._eyes is None or self._eyes.weights != wanted:
+                try:
+                    self._before, self._eyes = self._eyes, _Eyes(wanted)
+                except WeightsUnusable as missing:
+                    raise Unavailable(str(missing)) from None
+            return self._eyes
+
+    def _searcher(self, eyes: _Eyes) -> Searcher:
+        with self._lock:
+            if eyes.live is None:
+                eyes.live = LiveSearcher(self.snapshots, descriptors_version=eyes.describer.version)
+            try:
+                return eyes.live.get()
+            except SnapshotRefused as refusal:
+                raise Unavailable(str(refusal)) from None
+
+    def _serving(self) -> tuple[_Eyes, Searcher]:
+        """Weights and a snapshot that belong together: those in use, or until they have a snapshot those before."""
+        eyes = self._current()
+        try:
+            searcher = self._searcher(eyes)
+        except Unavailable as away:
+            before = self._before
+            if before is None:
+                raise
+            try:
+                return before, self._searcher(before)
+            except Unavailable:
+                raise away from None
+        self._before = None
+        return eyes, searcher
 
 
 engine = Engine()

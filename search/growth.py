@@ -18,14 +18,12 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from search import media
+from search import encoders, media
 from search.engine import engine
 from search.errors import Refused
 from search.models import Mark
 from search.parameter_sets import parameter_set_ensure
-from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import Clusters, fit_clusters
-from search.retrieval.first_weights import FirstWeights
 from search.retrieval.imaging import MAX_BYTES, ImageRefused, Picture, decode_picture
 from search.retrieval.parameters import Parameters
 from search.retrieval.records import MarkRecord
@@ -249,12 +247,12 @@ def snapshot_publish(*, recluster: bool = False, progress: Progress = lambda don
         snapshot_id = engine.snapshots.publish(
             records=engine.vectors,
             metadata=records,
-            calibration=Calibration.shipped(),
+            calibration=encoders.calibration(),
             descriptors_version=version,
             clusters=_new_clusters() if recluster else None,
         )
         snapshot = engine.snapshots.open(snapshot_id)
-        first = FirstWeights.shipped()
+        first = encoders.first_weights()
         fitting = Parameters.initial(
             engine.describer.names,
             weights=first.of(engine.describer.names),

@@ -6,6 +6,7 @@ described again; others are kept in a store of their own.
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,9 @@ from django.conf import settings
 
 from search.engine import engine
 from search.errors import Refused
+from search.retrieval.calibration import Calibration
+from search.retrieval.clusters import Clusters
+from search.retrieval.describe import Describer
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.imaging import ImageRefused, decode_picture
 from search.retrieval.similarity import table_similarities
@@ -35,25 +39,94 @@ def held_out_load(snapshot: Snapshot, *, progress: Progress = lambda *_: None) -
 
     Raises Refused with a sentence when the directory is missing or not in METU layout.
     """
-    root = Path(settings.TM_HELD_OUT)
-    try:
-        layout = load(root / "queries", root / "pool")
-    except LayoutError as error:
-        raise Refused(f"The held-out queries cannot be read: {error}") from None
-    splits = split_groups(layout)
-    paths = [*layout.query_paths, *layout.pool_paths]
-    table, used = _described(paths, progress)
-    place = {path: row for row, path in enumerate(used)}
+    marks = HeldOutMarks.described(engine.describer, progress=progress)
     return (
-        _queries(layout, splits["fit"], table, place, snapshot),
-        _queries(layout, splits["validate"], table, place, snapshot),
+        marks.queries("fit", snapshot.calibration, snapshot.clusters),
+        marks.queries("validate", snapshot.calibration, snapshot.clusters),
     )
 
 
-def _described(paths: list[Path], progress: Progress) -> tuple[MarkTable, list[Path]]:
+def held_out_layout() -> MetuLayout:
+    """The directory of the held-out queries; raises Refused with a sentence."""
+    root = Path(settings.TM_HELD_OUT)
+    try:
+        return load(root / "queries", root / "pool")
+    except LayoutError as error:
+        raise Refused(f"The held-out queries cannot be read: {error}") from None
+
+
+@dataclass(frozen=True)
+class HeldOutMarks:
+    """All readable held-out images as one describer sees them. place: path -> row of the table."""
+
+    layout: MetuLayout
+    names: tuple[str, ...]
+    table: MarkTable
+    place: dict[Path, int]
+
+    @classmethod
+    def described(cls, describer: Describer, *, progress: Progress = lambda *_: None) -> "HeldOutMarks":
+        """Describe what has not been described before. Raises Refused as `held_out_layout` does."""
+        layout = held_out_layout()
+        table, used = _described([*layout.query_paths, *layout.pool_paths], describer, progress)
+        # A descriptor that is off has no similarities and no weight.
+        return cls(layout, tuple(describer.names), table, {path: row for row, path in enumerate(used)})
+
+    def queries(self, split: str, calibration: Calibration, clusters: Clusters | None) -> HeldOut:
+        """The queries of a split. clusters: None leaves open which cluster each is routed to."""
+        axes = np.array([DESCRIPTORS.index(name) for name in self.names])
+        members = self._members()
+        queries = []
+        for path, group in self._of(split):
+            if len(members[group]) < 2:
+                continue
+            own = self.place[path]
+            description = self.table.description(own)
+            relevant = np.zeros(len(self.table), dtype=bool)
+            relevant[members[group]] = True
+            relevant[own] = False
+            similarities = calibration.apply(table_similarities([description], self.table)[0])
+            rows = _kept(similarities, relevant, own)
+            queries.append(
+                HeldOutQuery(
+                    name=path.name,
+                    group=group,
+                    cluster=int(clusters.assign(description.vectors["general"])[0]) if clusters else None,
+                    similarities=similarities[np.ix_(rows, axes)],
+                    relevant=relevant[rows],
+                    own=int(np.flatnonzero(rows == own)[0]),
+                )
+            )
+        return HeldOut(self.names, tuple(queries))
+
+    def raw(self, split: str, *, pool: int, most: int) -> tuple[np.ndarray, list[str]]:
+        """Raw similarities (q, q + pool, descriptors) of up to `most` queries of a split to one another and to the
+        first `pool` marks of the pool, and the queries' groups: what a calibration is fitted on."""
+        found = self._of(split)[:most]
+        near = [self.place[path] for path in self.layout.pool_paths if path in self.place][:pool]
+        table = self.table.take(np.array([self.place[path] for path, _ in found] + near, dtype=np.intp))
+        asked = [table.description(row) for row in range(len(found))]
+        return table_similarities(asked, table), [group for _, group in found]
+
+    def _of(self, split: str) -> list[tuple[Path, str]]:
+        """Readable queries of a split, in the order of the layout."""
+        groups = split_groups(self.layout)[split]
+        both = zip(self.layout.query_paths, self.layout.groups, strict=True)
+        return [(path, group) for path, group in both if group in groups and path in self.place]
+
+    def _members(self) -> dict[str, list[int]]:
+        members: dict[str, list[int]] = {}
+        for path, group in zip(self.layout.query_paths, self.layout.groups, strict=True):
+            if path in self.place:
+                members.setdefault(group, []).append(self.place[path])
+        return members
+
+
+def _described(paths: list[Path], describer: Describer, progress: Progress) -> tuple[MarkTable, list[Path]]:
     """All readable images as one table, in the order of the returned paths."""
-    register = {sha: number for number, sha in engine.vectors.known()}
-    own = VectorStore(Path(settings.TM_DATA_DIR) / "held-out-vectors", engine.describer.version)
+    vectors = engine.vectors_of(describer)
+    register = {sha: number for number, sha in vectors.known()}
+    own = VectorStore(Path(settings.TM_DATA_DIR) / "held-out-vectors", describer.version)
     mine = {sha for _, sha in own.known()}
     digests = {path: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     fresh = list(
@@ -67,50 +140,17 @@ def _described(paths: list[Path], progress: Progress) -> tuple[MarkTable, list[P
                 chunk.append((digests[path], decode_picture(path.read_bytes())))
             except ImageRefused:
                 continue  # a broken file in an office's pool must not stop the week's run
-        descriptions = engine.describer.describe([picture for _, picture in chunk])
+        descriptions = describer.describe([picture for _, picture in chunk])
         own.append([DescribedMark(sha, sha, d) for (sha, _), d in zip(chunk, descriptions, strict=True)])
     mine = {sha for _, sha in own.known()}
     from_register = [p for p in paths if digests[p] in register]
     from_own = [p for p in paths if digests[p] not in register and digests[p] in mine]
     parts = []
     if from_register:
-        parts.append(engine.vectors.read([(register[digests[p]], digests[p]) for p in from_register]))
+        parts.append(vectors.read([(register[digests[p]], digests[p]) for p in from_register]))
     if from_own:
         parts.append(own.read([(digests[p], digests[p]) for p in from_own]))
     return MarkTable.concatenate(parts), from_register + from_own
-
-
-def _queries(
-    layout: MetuLayout, groups: frozenset[str] | set[str], table: MarkTable, place: dict[Path, int], snapshot: Snapshot
-) -> HeldOut:
-    names = engine.describer.names  # a descriptor that is off has no similarities and no weight
-    axes = np.array([DESCRIPTORS.index(name) for name in names])
-    members: dict[str, list[int]] = {}
-    for path, group in zip(layout.query_paths, layout.groups, strict=True):
-        if path in place:
-            members.setdefault(group, []).append(place[path])
-    queries = []
-    for path, group in zip(layout.query_paths, layout.groups, strict=True):
-        if group not in groups or path not in place or len(members[group]) < 2:
-            continue
-        own = place[path]
-        description = table.description(own)
-        relevant = np.zeros(len(table), dtype=bool)
-        relevant[members[group]] = True
-        relevant[own] = False
-        similarities = snapshot.calibration.apply(table_similarities([description], table)[0])
-        rows = _kept(similarities, relevant, own)
-        queries.append(
-            HeldOutQuery(
-                name=path.name,
-                group=group,
-                cluster=int(snapshot.clusters.assign(description.vectors["general"])[0]),
-                similarities=similarities[np.ix_(rows, axes)],
-                relevant=relevant[rows],
-                own=int(np.flatnonzero(rows == own)[0]),
-            )
-        )
-    return HeldOut(names, tuple(queries))
 
 
 def _kept(similarities: np.ndarray, relevant: np.ndarray, own: int) -> np.ndarray:

@@ -7,12 +7,16 @@ from search.models import ParameterSet
 
 
 class TuningRun(models.Model):
-    """One pass from evidence to a verdict. Dry runs leave everything as it was."""
+    """One pass from evidence to a verdict. Dry runs leave everything as it was.
+
+    A run of kind ENCODER proposes an encoder that was trained on the office's feedback (tuning/encoder_training.py).
+    """
 
     class Kind(models.TextChoices):
         SCHEDULED = "scheduled", "weekly"
         MANUAL = "manual", "by hand"
         DRY_RUN = "dry_run", "dry run"
+        ENCODER = "encoder", "encoder"
 
     class State(models.TextChoices):
         QUEUED = "queued", "waiting"
@@ -31,6 +35,8 @@ class TuningRun(models.Model):
     # A scheduled run belongs to one period ("2026-W47"): the same week is never tuned twice.
     period = models.CharField(max_length=16, null=True, blank=True, unique=True)
     only_cluster = models.IntegerField(null=True, blank=True)
+    # Of kind ENCODER: the directory's name under TM_DATA_DIR/encoders.
+    encoder = models.CharField(max_length=64, blank=True, db_index=True)
     requested_by = models.CharField(max_length=150)
     created_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(null=True)

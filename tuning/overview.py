@@ -92,10 +92,11 @@ def next_scheduled(now: datetime | None = None) -> datetime | None:
 
 
 def finished_runs() -> list[TuningRun]:
-    """The latest finished real runs, oldest first; dry runs changed nothing and are no part of the line."""
+    """The latest finished real runs of parameters, oldest first; dry runs changed nothing and are no part of the line,
+    nor are encoders: none serves before an administrator says so."""
     rows = (
         TuningRun.objects.filter(finished_at__isnull=False)
-        .exclude(kind=TuningRun.Kind.DRY_RUN)
+        .exclude(kind__in=(TuningRun.Kind.DRY_RUN, TuningRun.Kind.ENCODER))
         .order_by("-finished_at")
     )
     return list(rows.exclude(state=TuningRun.State.FAILED).prefetch_related("decisions")[:_CHART_RUNS])[::-1]

@@ -96,7 +96,7 @@ def _carry_out(run: TuningRun) -> None:
     if base is None:
         raise Unavailable("No parameter set is live yet: ingest marks first.")
     snapshot = engine.searcher().snapshot
-    live = _rebased(base.unpack(), snapshot)
+    live = rebased(base.unpack(), snapshot)
     until = timezone.now()
     ClusterDecision.objects.filter(run=run).delete()  # of a predecessor that was killed
     config = policy_config()
@@ -121,7 +121,7 @@ def _carry_out(run: TuningRun) -> None:
         overall = evidence_of(searches, config)
         run.metrics |= {"pc": overall.pc, "accuracy": overall.accuracy}
     shown = plan.verdict or next((p.verdict for p in plan.proposals if p.verdict), None)
-    run.gate = _gate_json(shown) if shown else {}
+    run.gate = gate_json(shown) if shown else {}
     _conclude(run, plan)
 
 
@@ -221,7 +221,7 @@ def _heart(run: TuningRun) -> Iterator[None]:
         thread.join()
 
 
-def _rebased(live: Parameters, snapshot: Snapshot) -> Parameters:
+def rebased(live: Parameters, snapshot: Snapshot) -> Parameters:
     """After a reclustering the old clusters' parameters mean nothing; the default goes on."""
     if live.clusters_version == snapshot.clusters.version:
         return live
@@ -241,7 +241,7 @@ def _metrics(parameters: Parameters, validate: HeldOut) -> dict[str, Any]:
     return figures
 
 
-def _gate_json(verdict: Verdict) -> dict[str, Any]:
+def gate_json(verdict: Verdict) -> dict[str, Any]:
     data = verdict.to_json()
     figures = data.pop("figures")
     return data | {"metrics": [{"name": name, **figure} for name, figure in figures.items()]}
@@ -251,7 +251,7 @@ def _decision(run: TuningRun, proposal: Proposal) -> ClusterDecision:
     evidence, action = proposal.evidence, proposal.action
     data = proposal.to_json()
     detail = {key: data[key] for key in ("trials", "best", "replayed", "candidates")}
-    detail["gate"] = _gate_json(proposal.verdict) if proposal.verdict else None
+    detail["gate"] = gate_json(proposal.verdict) if proposal.verdict else None
     counted = evidence.searches > 0
     return ClusterDecision(
         run=run,

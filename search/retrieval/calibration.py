@@ -129,7 +129,12 @@ class Calibration:
     @classmethod
     def shipped(cls) -> Calibration:
         """The calibration fitted on the training families that ships with the project."""
-        return cls.from_json(json.loads(SHIPPED.read_text("utf-8")))
+        return cls.load(SHIPPED)
+
+    @classmethod
+    def load(cls, path: Path) -> Calibration:
+        """Raises OSError or ValueError."""
+        return cls.from_json(json.loads(path.read_text("utf-8")))
 
 
 def _logistic(x: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -31,7 +31,13 @@ EDGES_SIDE = 192
 PARTS_SIDE = 128
 PARTS_COUNT = 4
 
-__all__ = ["Describer", "Description", "default_encoder"]
+VIEWS: tuple[tuple[str, Callable[[normalise.Normalised, int], Pixels | None], int], ...] = (
+    ("general", whole, GENERAL_SIDE),
+    ("edges", edge_map, EDGES_SIDE),
+)
+"""What the encoder looks at: descriptor, view of the normalised mark, pixels. Each has a whitening, NAME.npz."""
+
+__all__ = ["VIEWS", "WEIGHTS", "Describer", "Description", "default_encoder", "encoder_in"]
 
 
 class Component(Protocol):
@@ -48,20 +54,29 @@ def default_encoder() -> Encoder:
     return EfficientNetLiteEncoder(POOLING)
 
 
+def encoder_in(weights: Path) -> Encoder:
+    """The encoder of a directory of weights: its own where it has one, else the default one. Raises WeightsUnusable."""
+    from search.retrieval.encoders.trademark import SHIPPED, TrademarkEncoder
+
+    own = weights / SHIPPED.name
+    return TrademarkEncoder(weights=own) if own.is_file() else default_encoder()
+
+
 class Describer:
     """Holds the encoder and the descriptors. Heavy to make, so make one per process and keep it.
 
     names: the descriptors it yields, in the order of DESCRIPTORS; one whose fitted weights are missing is off.
     whole: `general`, in whose space the parts lie. components: name -> descriptor of normalised marks, each by itself.
+    weights: a directory with the whitenings, and an encoder.safetensors where it has an encoder of its own.
     version: changes whenever a vector would; vectors of two versions must never be compared.
     Raises encoders.WeightsUnusable when the encoder's weights or those of `general` are missing.
     """
 
     def __init__(self, encoder: Encoder | None = None, *, weights: Path = WEIGHTS) -> None:
-        encoder = encoder or default_encoder()
+        encoder = encoder or encoder_in(weights)
         encoded = [
             VectorDescriptor(name, view, side, encoder, Whitening.load(weights / f"{name}.npz"))
-            for name, view, side in (("general", whole, GENERAL_SIDE), ("edges", edge_map, EDGES_SIDE))
+            for name, view, side in VIEWS
             if (weights / f"{name}.npz").is_file()
         ]
         self._vectors: tuple[DescribesMarks, ...] = (*encoded, ColourDescriptor())

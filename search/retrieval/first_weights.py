@@ -73,7 +73,12 @@ class FirstWeights:
     @classmethod
     def shipped(cls) -> FirstWeights:
         """The ones that ship with the project."""
-        return cls.from_json(json.loads(SHIPPED.read_text("utf-8")))
+        return cls.load(SHIPPED)
+
+    @classmethod
+    def load(cls, path: Path) -> FirstWeights:
+        """Raises OSError or ValueError."""
+        return cls.from_json(json.loads(path.read_text("utf-8")))
 
     def save(self, path: Path = SHIPPED) -> None:
         path.write_text(json.dumps(self.to_json(), indent=1) + "\n", "utf-8")

@@ -7,7 +7,7 @@ and `index.json` with a name, a family and a kind for each.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +68,38 @@ class TrainingMarks:
         numbers, starts = np.unique(self.families[order], return_index=True)
         rows = np.split(order, starts[1:])
         return {int(n): r for n, r in zip(numbers, rows, strict=True) if n != ALONE and len(r) > 1}
+
+
+@dataclass(frozen=True)
+class NewMark:
+    """A mark to be written. grey: uint8 (side, side); family: number or ALONE; kind: of KINDS."""
+
+    grey: NDArray[np.uint8]
+    name: str
+    family: int
+    kind: str
+
+
+def write_marks(folder: Path, marks: Iterable[NewMark], *, side: int, source: dict[str, object]) -> int:
+    """Write training data mark by mark, whatever their number; returns how many. It is data once it is whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    raw, partial = folder / "marks.raw", folder / f"tmp-{MARKS}"
+    names, families, kinds = [], [], []
+    with raw.open("wb") as file:
+        for mark in marks:
+            if mark.grey.shape != (side, side) or mark.grey.dtype != np.uint8:
+                raise ValueError(f"{mark.name} is {mark.grey.shape} {mark.grey.dtype}, not {side} pixels of a byte.")
+            file.write(np.ascontiguousarray(mark.grey).tobytes())
+            names.append(mark.name)
+            families.append(mark.family)
+            kinds.append(mark.kind)
+    shape = (len(names), side, side)
+    grey = np.memmap(raw, np.uint8, "r", shape=shape) if names else np.zeros(shape, np.uint8)
+    np.save(partial, grey)
+    partial.replace(folder / MARKS)
+    raw.unlink()
+    write_index(folder, names, families, kinds, source)
+    return len(names)
 
 
 def write_index(

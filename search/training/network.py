@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -85,12 +83,21 @@ def even_rows(network: nn.Module) -> None:
             parametrize.register_parametrization(module, "weight", _RowScale(module.weight))
 
 
+@torch.no_grad()
 def plain(network: TrademarkNetwork) -> TrademarkNetwork:
-    """A copy for use: plain weights, no gradients, evaluation mode."""
-    found = copy.deepcopy(network)
-    for module in list(found.modules()):
-        if isinstance(module, nn.Conv2d) and parametrize.is_parametrized(module):
-            parametrize.remove_parametrizations(module, "weight")
+    """A copy for use: plain weights, no gradients, evaluation mode.
+
+    Built anew: parametrised modules that were copied share a class, so taking the parametrisation off one would
+    break the others.
+    """
+    found = TrademarkNetwork(network.projection.out_features, network.pool.p)
+    sources = dict(network.named_modules())
+    for name, module in found.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            source = sources[name]
+            module.weight.copy_(source.weight)
+            if module.bias is not None:
+                module.bias.copy_(source.bias)
     return found.eval().requires_grad_(False)
 
 

@@ -70,6 +70,21 @@ _LITE = MomentumRecipe(
 )
 """The paper on a small backbone and a budget for two cores: a cycle is 200 steps, the queue an eighth."""
 
+FEEDBACK = Recipe(
+    "feedback",
+    steps=400,
+    sides=((0, 128), (300, 160)),
+    pairs=32,
+    shares=MappingProxyType({"family": 0.6, "alone": 0.4}),
+    rate=5e-5,
+    projection_rate=1e-4,
+    warm_up=40,
+    hard_from=100,
+    frozen=6,
+    chunk=32,
+)
+"""An office's own feedback: from the weights in use, gently, on few families among many strangers."""
+
 _MARKS, _EPOCHS, _CYCLE, _WARM_UP = 922_926, 30, 10, 5
 _PER_EPOCH = _MARKS // 256
 
@@ -98,6 +113,7 @@ RECIPES: Mapping[str, Recipe | MomentumRecipe] = MappingProxyType(
             replace(
                 _LITE, name="paper-smoke", steps=3, cycle=2, warm_up=1, queue=64, batch=8, sub_batches=2, pixels=64
             ),
+            FEEDBACK,
         )
     }
 )

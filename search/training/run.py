@@ -1,4 +1,4 @@
-"""Starting a training run of any recipe: on ImageNet weights, or where a checkpoint left it."""
+"""Starting a training run of any recipe: on ImageNet weights, a trained encoder's, or where a checkpoint left it."""
 
 from __future__ import annotations
 
@@ -18,29 +18,58 @@ _FITTED_ON = 2000
 
 
 def start(
-    marks: TrainingMarks, recipe: Recipe | MomentumRecipe, out: Path, *, device: str = "cpu"
+    marks: TrainingMarks,
+    recipe: Recipe | MomentumRecipe,
+    out: Path,
+    *,
+    device: str = "cpu",
+    weights: Path | None = None,
 ) -> Trainer | MomentumTrainer:
-    """A run at step 0, or at the checkpoint in `out`. Raises ValueError for another recipe's checkpoint."""
-    run = (
-        MomentumTrainer(marks, recipe, device=device)
-        if isinstance(recipe, MomentumRecipe)
-        else _supervised(marks, recipe, out, device)
-    )
+    """A run at step 0, or at the checkpoint in `out`. Raises ValueError for another recipe's checkpoint.
+
+
+    weights: an encoder's .safetensors to go on from; None starts from ImageNet. Raises WeightsUnusable.
+    """
+    torch.manual_seed(recipe.seed)
+    if isinstance(recipe, Recipe):
+        return start_supervised(marks, recipe, out, device=device, weights=weights)
+    run = MomentumTrainer(marks, recipe, device=device)
     run.load(out)
     return run
 
 
-def _supervised(marks: TrainingMarks, recipe: Recipe, out: Path, device: str) -> Trainer:
+def start_supervised(
+    marks: TrainingMarks, recipe: Recipe, out: Path, *, device: str = "cpu", weights: Path | None = None
+) -> Trainer:
+    """`start` for a recipe of supervised contrastive training."""
+    torch.manual_seed(recipe.seed)
+    network = _untrained(marks, recipe, fitted=(out / CHECKPOINT).exists()) if weights is None else trained(weights)
+    run = Trainer(network, marks, recipe, device=device)
+    run.load(out)
+    return run
+
+
+def trained(weights: Path) -> TrademarkNetwork:
+    """The network of an encoder file (search/training/export.py), ready to be trained further."""
+    from search.retrieval.encoders.trademark import load_parts
+
+    backbone, projection, p = load_parts(weights)
+    network = TrademarkNetwork(projection.out_features, p)
+    network.backbone, network.projection = backbone, projection
+    return network
+
+
+def _untrained(marks: TrainingMarks, recipe: Recipe, *, fitted: bool) -> TrademarkNetwork:
+    """ImageNet weights. fitted: a checkpoint will bring its own projection."""
     from search.retrieval.encoders.efficientnet_lite import imagenet_weights
 
-    torch.manual_seed(recipe.seed)
     network = TrademarkNetwork()
     network.backbone.load_folded(imagenet_weights())
-    if not (out / CHECKPOINT).exists():
+    if not fitted:
         rng = np.random.default_rng(recipe.seed)
         rows = np.sort(rng.choice(len(marks), min(_FITTED_ON, len(marks)), replace=False))
         whiten_projection(network, _reduced(marks, rows, recipe.side(0)))
-    return Trainer(network, marks, recipe, device=device)
+    return network
 
 
 def _reduced(marks: TrainingMarks, rows: np.ndarray, side: int) -> np.ndarray:

@@ -54,8 +54,7 @@ class TrademarkEncoder:
     def __init__(self, *, device: str | None = None, weights: Path = SHIPPED) -> None:
         self._device = torch.device(device or device_name())
         self.card = read_card(weights)
-        tensors, metadata = _read(weights, str(self.card.get("sha256", "")))
-        network, projection, p = _assembled(weights.name, tensors, metadata)
+        network, projection, p = load_parts(weights)
         self.dim = projection.out_features
         self._head = nn.Sequential(GeneralisedMean(p), projection).to(self._device).eval().requires_grad_(False)
         self._network = placed(network, self._device)
@@ -71,6 +70,12 @@ class TrademarkEncoder:
             for rows, pixels in batches(images, self._device):
                 out[rows] = self._head(self._network(pixels)).cpu().numpy()
         return out
+
+
+def load_parts(weights: Path) -> tuple[EfficientNetLite0, nn.Linear, float]:
+    """Network, projection and the p of its pooling, checked against the model card; raises WeightsUnusable."""
+    tensors, metadata = _read(weights, str(read_card(weights).get("sha256", "")))
+    return _assembled(weights.name, tensors, metadata)
 
 
 def read_card(weights: Path) -> Mapping[str, Any]:

@@ -46,6 +46,7 @@ def test_even_rows_change_no_output_and_come_off_again() -> None:
     found = plain(network)
     assert not parametrize.is_parametrized(found.backbone.stem)
     assert vectors_of(found, PICTURES) == pytest.approx(before, abs=1e-4)
+    assert vectors_of(network, PICTURES) == pytest.approx(before, abs=1e-4), "the original still works"
 
 
 def test_frozen_blocks_get_no_gradient() -> None:

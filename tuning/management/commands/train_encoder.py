@@ -1,4 +1,5 @@
-"""`manage.py train_encoder`: train the image encoder by a named recipe; stopped, it goes on where it was."""
+"""`manage.py train_encoder`: train the image encoder by a named recipe, or on the office's own feedback; stopped, it
+goes on where it was. Or let an encoder of the office serve."""
 
 import json
 import sys
@@ -7,21 +8,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from tqdm import tqdm
 
+from search.commands import SentenceCommand
 from search.training.momentum import MomentumTrainer
 from search.training.recipes import RECIPES
 from search.training.trainer import Trainer
 
 
-class Command(BaseCommand):
+class Command(SentenceCommand):
     help = "Train the image encoder on families of marks (benchmarks/build_training.py makes the data)."
     requires_system_checks: tuple[str, ...] = ()
     requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--config", required=True, choices=sorted(RECIPES), help="recipe")
+        what = parser.add_mutually_exclusive_group(required=True)
+        what.add_argument("--config", choices=sorted(RECIPES), help="recipe, on the marks of --data")
+        what.add_argument(
+            "--from-feedback", action="store_true", help="train on what examiners confirmed, then judge it at the gate"
+        )
+        what.add_argument("--activate", metavar="ID", help="let a validated encoder serve; `shipped` goes back")
         parser.add_argument("--data", type=Path, default=Path("build/training"), help="training marks")
         parser.add_argument("--out", type=Path, help="checkpoints and log (default: build/encoder-CONFIG)")
         parser.add_argument("--val", type=Path, metavar="DIR", help="queries/ and pool/ to measure on meanwhile")
@@ -32,11 +39,42 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         import torch
 
+        torch.set_num_threads(options["threads"])
+        if options["activate"]:
+            self._activate(options["activate"])
+        elif options["from_feedback"]:
+            self._from_feedback()
+        else:
+            self._train(options)
+
+    def _activate(self, encoder_id: str) -> None:
+        from tuning.encoder_activation import encoder_activate
+
+        version = encoder_activate(encoder_id=encoder_id)
+        self.stdout.write(
+            f"Encoder {encoder_id} (descriptors {version}) is in use. Now run `manage.py snapshot`: searches go on "
+            "with the old one until the register is described with the new one."
+        )
+
+    def _from_feedback(self) -> None:
+        from tuning.encoder_training import train_from_feedback
+
+        with tqdm(file=sys.stderr) as bar:
+
+            def progress(done: int, total: int, what: str) -> None:
+                bar.total, bar.n = total, done
+                bar.set_description(what)
+
+            run = train_from_feedback(requested_by="command line", progress=progress)
+        self.stdout.write(f"Run {run.pk}, encoder {run.encoder}: {run.get_state_display()}. {run.reason}")
+        if run.state == run.State.VALIDATED:
+            self.stdout.write(f"To let it serve: manage.py train_encoder --activate {run.encoder}")
+
+    def _train(self, options: Mapping[str, Any]) -> None:
         from search.training.dataset import DatasetError, TrainingMarks
         from search.training.run import start
         from tuning.evaluation import LayoutError
 
-        torch.set_num_threads(options["threads"])
         recipe = RECIPES[options["config"]]
         out: Path = options["out"] or Path("build") / f"encoder-{recipe.name}"
         try:
