@@ -1,0 +1,180 @@
+"""The marks that the semantic head is fitted and measured on: chosen, drawn and encoded once, kept under build/."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import multiprocessing
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from benchmarks.iconify import (
+    RECIPE_VERSION,
+    WITHHELD_PACKS,
+    Pack,
+    load_reserved,
+    open_package,
+    render_mark,
+    svg_document,
+)
+from benchmarks.iconify.concepts import (
+    HELD_OUT_PACKS,
+    KIN_PACKS,
+    Concept,
+    choose,
+    choose_held_out,
+    concept_words,
+    concepts_of,
+    permitted,
+)
+from search.retrieval.encoders import Encoder
+from search.retrieval.normalise import normalise, resized
+from search.retrieval.pooling import POOLINGS
+
+SIDE = 192
+"""Side of the pictures that are kept; an encoder that takes another is given them resized."""
+WORDS = 500
+FROZEN = "search.retrieval.encoders.efficientnet_lite:EfficientNetLiteEncoder"
+POOLED = ("gem", "spoc")
+_DRAWN, _NOTHING = 1, 2
+
+
+@dataclass(frozen=True)
+class ConceptMarks:
+    """train: what the head learns from; held_out: marks of packs it never sees; words: what they are searched by."""
+
+    train: list[Concept]
+    held_out: list[Concept]
+    words: list[str]
+    packs: dict[str, Pack]
+
+    @property
+    def all(self) -> list[Concept]:
+        return [*self.train, *self.held_out]
+
+
+def gather(package: Path | None, cache: Path, *, train: int, held_out: int) -> ConceptMarks:
+    """Choose `train` and `held_out` marks from the icon package; the same ones every time."""
+    reserved = load_reserved()
+    packs = {p.prefix: p for p in open_package(package, cache=cache).packs(without=WITHHELD_PACKS) if permitted(p)}
+    learnt, kept = [], []
+    for prefix, pack in packs.items():
+        if prefix in HELD_OUT_PACKS:
+            kept += concepts_of(pack, reserved)
+        elif prefix not in KIN_PACKS:
+            learnt += concepts_of(pack, reserved)
+    words = concept_words(kept, most=WORDS)
+    return ConceptMarks(
+        train=choose(learnt, most=train, per_name=5, per_word=40, per_pack=220),
+        held_out=choose_held_out(kept, words, most=held_out, per_word=8),
+        words=words,
+        packs=packs,
+    )
+
+
+def draw(marks: ConceptMarks, out: Path) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Normalised grey pictures uint8 (n, SIDE, SIDE) of all marks, and which show something. Goes on where it was."""
+    chosen = marks.all
+    print_ = hashlib.sha256(repr([RECIPE_VERSION, SIDE, *(c.member for c in chosen)]).encode()).hexdigest()[:12]
+    out.mkdir(parents=True, exist_ok=True)
+    grey = _open(out / f"{print_}-grey.npy", (len(chosen), SIDE, SIDE))
+    state = _open(out / f"{print_}-drawn.npy", (len(chosen),))
+    todo = [
+        (row, svg_document(marks.packs[c.member[0]], c.member[1], 256))
+        for row, c in enumerate(chosen)
+        if not state[row]
+    ]
+    if todo:
+        with multiprocessing.Pool(os.cpu_count()) as workers:
+            drawn = workers.imap_unordered(_draw, todo, chunksize=16)
+            for row, picture in tqdm(drawn, total=len(todo), unit="mark", desc="draw"):
+                if picture is not None:
+                    grey[row] = picture
+                state[row] = _NOTHING if picture is None else _DRAWN
+    return grey, np.asarray(state == _DRAWN)
+
+
+def _open(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    mode = "r+" if path.is_file() else "w+"
+    return np.lib.format.open_memmap(path, mode=mode, dtype=np.uint8, shape=None if mode == "r+" else shape)
+
+
+def _draw(job: tuple[int, str]) -> tuple[int, NDArray[np.uint8] | None]:
+    row, svg = job
+    picture = render_mark(svg, 256)
+    if picture is None:
+        return row, None
+    mark = normalise(np.asarray(picture))
+    return row, None if mark.blank else resized(mark.grey, SIDE)[:, :, 0]
+
+
+def names_of(chosen: Sequence[Concept]) -> list[str]:
+    """`pack:icon` of each."""
+    return [":".join(concept.member) for concept in chosen]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where features come from: `module:Class` of an encoder that needs no arguments, and its input's side in pixels."""
+
+    encoder: str = FROZEN
+    side: int = 192
+
+    def load(self) -> Encoder:
+        module, _, kind = self.encoder.partition(":")
+        encoder: Encoder = getattr(importlib.import_module(module), kind)()
+        return encoder
+
+
+def encode(
+    grey: NDArray[np.uint8], drawn: NDArray[np.bool_], source: Source, cache: Path
+) -> dict[str, NDArray[np.float32]]:
+    """Pooling -> features (n, dim) of the drawn pictures, kept in `cache`. Goes on where it was.
+
+    An encoder that gives maps is pooled in each way of POOLED; one that gives vectors has the one pooling "own".
+    One process a core with one thread each: with other work on the machine twice as fast as threads (measured).
+    """
+    encoder = source.load()
+    names = _poolings(encoder, source.side)
+    path = cache / f"{encoder.name}-{encoder.version}-{source.side}-{len(grey)}.npy"
+    mode = "r+" if path.is_file() else "w+"
+    shape = None if mode == "r+" else (len(grey), len(names), encoder.dim)
+    rows = np.lib.format.open_memmap(path, mode=mode, dtype=np.float16, shape=shape)
+    # A row of zeros was not encoded yet: the features of a picture are never all zero.
+    todo = np.flatnonzero(drawn & ~rows[:, :, ::16].any(axis=(1, 2)))
+    step = encoder.batch(source.side)
+    chunks = [todo[start : start + step] for start in range(0, len(todo), step)]
+    jobs = (np.stack([resized(grey[row], source.side) for row in chunk]) for chunk in chunks)
+    if chunks:
+        with multiprocessing.get_context("spawn").Pool(os.cpu_count(), _start, (source, names)) as workers:
+            made = workers.imap(_encode, jobs)
+            for chunk, features in zip(chunks, tqdm(made, total=len(chunks), desc="encode", unit="batch"), strict=True):
+                rows[chunk] = features
+    return {name: rows[:, place].astype(np.float32) for place, name in enumerate(names)}
+
+
+def _poolings(encoder: Encoder, side: int) -> tuple[str, ...]:
+    blank = np.full((1, side, side, 3), 255, np.uint8)
+    return POOLED if encoder.encode(blank).ndim == 4 else ("own",)
+
+
+_worker: dict[str, Any] = {}
+
+
+def _start(source: Source, names: Sequence[str]) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    _worker.update(encoder=source.load(), names=names)
+
+
+def _encode(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    made = _worker["encoder"].encode(images)
+    return np.stack([made if name == "own" else POOLINGS[name](made) for name in _worker["names"]], axis=1)
