@@ -122,7 +122,7 @@ def names_of(chosen: Sequence[Concept]) -> list[str]:
 
 @dataclass(frozen=True)
 class Source:
-    """Where features come from: `module:Class` of an encoder that needs no arguments, and its input's side in pixels."""
+    """Where features come from: `module:Class` of an encoder that needs no arguments; its input's side in pixels."""
 
     encoder: str = FROZEN
     side: int = 192
