@@ -99,10 +99,9 @@ def tag_of(category: str) -> str:
     return " ".join(re.findall(r"[a-z]+", parted.lower()))
 
 
-def concepts_of(pack: Pack, reserved: Container[Member]) -> list[Concept]:
-    """The icons of a pack whose names say what they show, a plain and a filled drawing for each name at most.
-
-    Only of the `train` split, and none that is reserved.
+def concepts_of(pack: Pack, reserved: Container[Member], *, every: bool = False) -> list[Concept]:
+    """The icons of a pack whose names say what they show, a plain and a filled drawing for each name at most; `every`
+    drawing when asked. Only of the `train` split, and none that is reserved.
     """
     kept: dict[str, Concept] = {}
     for icon in sorted(pack.icons, key=lambda name: (len(name), name)):
@@ -117,7 +116,7 @@ def concepts_of(pack: Pack, reserved: Container[Member]) -> list[Concept]:
         phrases = tuple(dict.fromkeys([name, *others]))
         # The shortest icon of one name is the plain drawing; a filled one is another drawing worth having.
         style = "fill" if re.search(r"-(fill|filled|solid|bold)$", icon) else ""
-        kept.setdefault(f"{name}/{style}", Concept(member, phrases[:5], tag))
+        kept.setdefault(icon if every else f"{name}/{style}", Concept(member, phrases[:5], tag))
     return list(kept.values())
 
 
