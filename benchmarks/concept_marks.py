@@ -79,6 +79,22 @@ def gather(package: Path | None, cache: Path, *, train: int, held_out: int) -> C
     )
 
 
+def gather_drawn(marks: ConceptMarks, names: Sequence[str], *, most: int) -> list[tuple[int, Concept]]:
+    """Marks that are drawn already, by name `pack:icon` (the encoder's training pictures): the row and the concept of
+    up to `most` that may be learnt from and are not among `marks`."""
+    reserved, taken = load_reserved(), {c.member for c in marks.train}
+    known = {
+        c.member: c
+        for prefix, pack in marks.packs.items()
+        if prefix not in KIN_PACKS and prefix not in HELD_OUT_PACKS
+        for c in concepts_of(pack, reserved, every=True)
+    }
+    members = [(pack, icon) for pack, _, icon in (name.partition(":") for name in names)]
+    rows = {m: row for row, m in enumerate(members) if m in known and m not in taken}
+    chosen = choose([known[m] for m in rows], most=most, per_name=5, per_word=70, per_pack=len(rows))
+    return sorted((rows[c.member], c) for c in chosen)
+
+
 def draw(marks: ConceptMarks, out: Path) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Normalised grey pictures uint8 (n, SIDE, SIDE) of all marks, and which show something. Goes on where it was."""
     chosen = marks.all
@@ -134,16 +150,16 @@ class Source:
 
 
 def encode(
-    grey: NDArray[np.uint8], drawn: NDArray[np.bool_], source: Source, cache: Path
+    grey: NDArray[np.uint8], drawn: NDArray[np.bool_], source: Source, cache: Path, *, part: str
 ) -> dict[str, NDArray[np.float32]]:
-    """Pooling -> features (n, dim) of the drawn pictures, kept in `cache`. Goes on where it was.
+    """Pooling -> features (n, dim) of the drawn pictures, kept in `cache` under `part`. Goes on where it was.
 
     An encoder that gives maps is pooled in each way of POOLED; one that gives vectors has the one pooling "own".
     One process a core with one thread each: with other work on the machine twice as fast as threads (measured).
     """
     encoder = source.load()
     names = _poolings(encoder, source.side)
-    path = cache / f"{encoder.name}-{encoder.version}-{source.side}-{len(grey)}.npy"
+    path = cache / f"{part}-{encoder.name}-{encoder.version}-{source.side}-{len(grey)}.npy"
     mode = "r+" if path.is_file() else "w+"
     shape = None if mode == "r+" else (len(grey), len(names), encoder.dim)
     rows = np.lib.format.open_memmap(path, mode=mode, dtype=np.float16, shape=shape)

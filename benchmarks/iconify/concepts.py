@@ -93,6 +93,11 @@ def phrase_of(icon: str) -> str:
     return " ".join(words)
 
 
+def telling_words(phrase: str) -> list[str]:
+    """The words of a phrase that could be looked for."""
+    return [word for word in phrase.split() if len(word) > 2 and word not in _NO_THINGS]
+
+
 def tag_of(category: str) -> str:
     """A pack's category as a phrase: "FoodDrink" and "Food & Drink" give "food drink"."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", category)

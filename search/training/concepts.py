@@ -26,7 +26,7 @@ class Settings:
     """
 
     hidden: int = 512
-    epochs: int = 40
+    epochs: int = 25
     batch: int = 512
     rate: float = 1e-3
     decay: float = 0.05
