@@ -3,8 +3,8 @@
     python benchmarks/fit_descriptors.py --train DIR --val DIR [--write] [--cache DIR]
 
 DIR as made by benchmarks/build_families.py: queries/<instance>-<group>.png and pool/. Whitening is fitted on
-the pool of `train`, calibration on its families; every figure is of `val`, with the query left out of its own
-list (mAP@100, NAR, recall@100). --write stores the fits under search/retrieval/weights.
+the pool of `train`, calibration and first weights on its families; every figure is of `val`, with the query left
+out of its own list (mAP@100, NAR, recall@100). --write stores the fits under search/retrieval/weights.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ from search.retrieval.descriptors import DESCRIPTORS  # noqa: E402
 from search.retrieval.descriptors.edges import edge_map  # noqa: E402
 from search.retrieval.descriptors.general import whole  # noqa: E402
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder  # noqa: E402
+from search.retrieval.first_weights import FirstWeights  # noqa: E402
 from search.retrieval.fusion import fuse  # noqa: E402
-from search.retrieval.imaging import decode_picture  # noqa: E402
+from search.retrieval.imaging import Pixels, decode_picture  # noqa: E402
 from search.retrieval.normalise import normalise  # noqa: E402
 from search.retrieval.pooling import POOLINGS, unit  # noqa: E402
 from search.retrieval.similarity import table_similarities  # noqa: E402
@@ -42,6 +44,8 @@ from search.retrieval.vector_store import DescribedMark, VectorStore  # noqa: E4
 from search.retrieval.whitening import Whitening  # noqa: E402
 from tuning.evaluation import metu  # noqa: E402
 from tuning.evaluation.metrics import score_query, worst_ranks  # noqa: E402
+from tuning.evaluation.simplex import climb  # noqa: E402
+from tuning.objective import HeldOut, HeldOutQuery, evaluate_each  # noqa: E402
 
 DIM = 256
 ENCODED = 4
@@ -69,25 +73,27 @@ class Marks:
 
 
 def pooled(
-    marks: Marks, view: str, side: int, cache: Path, encoder: Any, names: Sequence[str]
+    marks: Marks, view: str, side: int, cache: Path, encode: Callable[[Pixels], Mapping[str, np.ndarray]], name: str
 ) -> dict[str, np.ndarray]:
-    """Pooling -> (n, 1280) of every mark, from the cache where it was computed before."""
-    path = cache / f"{marks.split}-{len(marks.paths)}-{view}-{side}.npz"
+    """Whatever `encode` makes of every mark, key -> (n, d), from the cache where it was computed before.
+
+    name: tells apart what the cache holds; it changes with the encoder.
+    """
+    path = cache / f"{marks.split}-{len(marks.paths)}-{view}-{side}-{name.replace(':', '-')}.npz"
     if path.exists():
         with np.load(path) as stored:
-            if set(names) <= set(stored):
-                return {name: stored[name].astype(np.float32) for name in names}
+            return {key: stored[key].astype(np.float32) for key in stored}
     make = {"general": whole, "edges": edge_map}[view]
-    rows = {name: np.empty((len(marks.paths), encoder.dim), np.float16) for name in names}
+    rows: dict[str, np.ndarray] = {}
     for start in tqdm(range(0, len(marks.paths), ENCODED), desc=f"{marks.split} {view} {side}"):
         normal = [normalise(decode_picture(p.read_bytes())) for p in marks.paths[start : start + ENCODED]]
         blank = np.full((side, side, 3), 255, np.uint8)
         views = [made if (made := make(mark, side)) is not None else blank for mark in normal]
-        maps = encoder.encode(np.stack(views))
-        for name in names:
-            rows[name][start : start + ENCODED] = POOLINGS[name](maps)
+        for key, vectors in encode(np.stack(views)).items():
+            column = rows.setdefault(key, np.empty((len(marks.paths), vectors.shape[1]), np.float16))
+            column[start : start + ENCODED] = vectors
     np.savez(path, **rows)  # type: ignore[arg-type]
-    return {name: values.astype(np.float32) for name, values in rows.items()}
+    return {key: values.astype(np.float32) for key, values in rows.items()}
 
 
 def figures(scores: np.ndarray, groups: np.ndarray) -> dict[str, float]:
@@ -109,9 +115,10 @@ def figures(scores: np.ndarray, groups: np.ndarray) -> dict[str, float]:
 def pooling_table(train: Marks, val: Marks, sides: Sequence[int], cache: Path) -> list[dict[str, Any]]:
     """Every pooling at every side, plain and whitened."""
     encoder = EfficientNetLiteEncoder()
+    encode = partial(encoder.encode_each, poolings=list(POOLINGS))
     rows = []
     for side in sides:
-        fit, test = (pooled(marks, "general", side, cache, encoder, list(POOLINGS)) for marks in (train, val))
+        fit, test = (pooled(marks, "general", side, cache, encode, "imagenet-each") for marks in (train, val))
         for name in POOLINGS:
             whitening = Whitening.fit(fit[name][len(train.groups) :], DIM)
             for kind, vectors in (("plain", unit(test[name])), ("whitened", whitening.apply(test[name]))):
@@ -122,9 +129,10 @@ def pooling_table(train: Marks, val: Marks, sides: Sequence[int], cache: Path) -
 
 def fit_whitening(train: Marks, cache: Path, out: Path) -> None:
     """The two whitenings that ship, on the pool of `train`."""
-    encoder = EfficientNetLiteEncoder()
+    encoder = describe.default_encoder()
     for view, side in (("general", describe.GENERAL_SIDE), ("edges", describe.EDGES_SIDE)):
-        vectors = pooled(train, view, side, cache, encoder, [describe.POOLING])[describe.POOLING]
+        found = pooled(train, view, side, cache, lambda images: {"pooled": encoder.encode(images)}, encoder.version)
+        vectors = found["pooled"]
         Whitening.fit(vectors[len(train.groups) :], DIM).save(out / f"{view}.npz")
 
 
@@ -155,9 +163,9 @@ def similarities(table: MarkTable, queries: int) -> np.ndarray:
     return table_similarities([table.description(row) for row in range(queries)], table)
 
 
-def listed_pairs(sims: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs to calibrate on: all relatives, and the strangers among the first LISTED at equal weights."""
-    mean = fuse(sims, np.full(len(DESCRIPTORS), 1 / len(DESCRIPTORS)))
+def listed_pairs(sims: np.ndarray, groups: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs to calibrate on: all relatives, and the strangers among the first LISTED with these weights."""
+    mean = fuse(sims, weights)
     kept, same = [], []
     for row in range(len(groups)):
         relative = np.zeros(sims.shape[1], bool)
@@ -171,32 +179,51 @@ def listed_pairs(sims: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.n
     return np.concatenate(kept), np.concatenate(same)
 
 
-def best_threshold(scores: np.ndarray, groups: np.ndarray) -> dict[str, float]:
-    """The cut with the best F2 of the pre-selection: recall counts double, as a miss costs more."""
+def fit_first_weights(sims: np.ndarray, groups: np.ndarray, current: np.ndarray, most: int) -> np.ndarray:
+    """Weights with the best mAP@100 on `most` of the queries, by climbing from the current and from equal ones.
+
+    sims: (q, n, descriptors) calibrated, the queries being the first marks.
+    """
+    queries = []
+    for row in np.unique(np.linspace(0, len(groups) - 1, most).astype(int)):
+        relevant = np.zeros(sims.shape[1], bool)
+        relevant[: len(groups)] = groups == groups[row]
+        relevant[row] = False
+        if relevant.any():
+            queries.append(HeldOutQuery(str(row), groups[row], None, sims[row], relevant, int(row)))
+    held_out = HeldOut(DESCRIPTORS, tuple(queries))
+    equal = np.full(len(DESCRIPTORS), 1 / len(DESCRIPTORS))
+    best, _ = climb(lambda w: float(evaluate_each(held_out, w, 0.5).ap100.mean()), [current, equal])
+    return best
+
+
+def best_threshold(scores: np.ndarray, groups: np.ndarray, beta: float = 2.0) -> dict[str, float]:
+    """The cut with the best F-beta of the pre-selection. With 2 recall counts double, as a miss costs more."""
     relative = np.zeros(scores.shape, bool)
     relative[:, : len(groups)] = groups[:, None] == groups
     own = np.arange(len(groups))
     relative[own, own] = False
     scores = scores.copy()
     scores[own, own] = -1
-    best = {"f2": 0.0}
+    best = {"f": 0.0}
     for cut in np.arange(0.05, 0.96, 0.01):
         chosen = scores >= cut
         hits = int((chosen & relative).sum())
         precision, recall = hits / max(int(chosen.sum()), 1), hits / int(relative.sum())
-        f2 = 5 * precision * recall / max(4 * precision + recall, 1e-9)
-        if f2 > best["f2"]:
-            best = {"f2": round(f2, 3), "threshold": round(float(cut), 2)}
+        f = (1 + beta**2) * precision * recall / max(beta**2 * precision + recall, 1e-9)
+        if f > best["f"]:
+            best = {"beta": beta, "f": round(f, 3), "threshold": round(float(cut), 2)}
             best |= {"precision": round(precision, 3), "recall": round(recall, 3)}
     return best
 
 
-def fused_table(sims: np.ndarray, groups: np.ndarray, calibration: Calibration) -> dict[str, Any]:
-    """Each descriptor alone, and equal weights on raw and on calibrated similarities."""
+def fused_table(sims: np.ndarray, groups: np.ndarray, calibration: Calibration, weights: np.ndarray) -> dict[str, Any]:
+    """Each descriptor alone, equal weights on raw and calibrated similarities, and the first weights."""
     equal = np.full(len(DESCRIPTORS), 1 / len(DESCRIPTORS))
     table: dict[str, Any] = {name: figures(sims[:, :, axis], groups) for axis, name in enumerate(DESCRIPTORS)}
     table["fused raw"] = figures(fuse(sims, equal), groups)
     table["fused calibrated"] = figures(fuse(calibration.apply(sims), equal), groups)
+    table["fused first weights"] = figures(fuse(calibration.apply(sims), weights), groups)
     return table
 
 
@@ -219,6 +246,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "fit")
     parser.add_argument("--fit-marks", type=int, default=8000, help="pool marks of train to fit on")
     parser.add_argument("--calibration-marks", type=int, default=1500, help="of these, to calibrate among")
+    parser.add_argument("--weight-queries", type=int, default=400, help="queries of train to fit the weights on")
     parser.add_argument("--sides", type=int, nargs="*", default=[], help="also print the pooling table")
     parser.add_argument("--silhouettes", type=int, nargs="*", default=[], help="K to try on the pool of val")
     parser.add_argument("--write", action="store_true", help="store the fits that ship")
@@ -239,13 +267,22 @@ def main() -> None:
     fit = train.first(options.calibration_marks)
     table = described(fit, describer, options.cache)
     sims = similarities(table, len(train.groups))
-    calibration = Calibration.fit(*listed_pairs(sims, train.groups), made_for=describer.version)
+    current = np.array(list(FirstWeights.shipped().of(DESCRIPTORS).values()))
+    calibration = Calibration.fit(*listed_pairs(sims, train.groups, current), made_for=describer.version)
     if options.write:
         SHIPPED.write_text(json.dumps(calibration.to_json(), indent=1) + "\n", "utf-8")
-    equal = np.full(len(DESCRIPTORS), 1 / len(DESCRIPTORS))
-    report["threshold"] = best_threshold(fuse(calibration.apply(sims), equal), train.groups)
+    calibrated = calibration.apply(sims)
+    weights = fit_first_weights(calibrated, train.groups, current, options.weight_queries)
+    # Between the cut that weighs precision and recall alike and the one for which a miss costs more.
+    cuts = [best_threshold(fuse(calibrated, weights), train.groups, beta) for beta in (1.0, 2.0)]
+    threshold = round(sum(cut["threshold"] for cut in cuts) / 2, 2)
+    named = {name: float(weight) for name, weight in zip(DESCRIPTORS, weights, strict=True)}
+    first = FirstWeights(named, threshold, made_for=describer.version)
+    if options.write:
+        first.save()
+    report["thresholds"], report["first_weights"] = cuts, first.to_json()
     table = described(val, describer, options.cache)
-    report["val"] = fused_table(similarities(table, len(val.groups)), val.groups, calibration)
+    report["val"] = fused_table(similarities(table, len(val.groups)), val.groups, calibration, weights)
     report["calibration"] = calibration.to_json()
     report["marks_per_second"] = round(bulk_speed(val, describer), 1)
     report["parts_per_mark"] = round(len(table.regions) / len(table), 2)

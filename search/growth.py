@@ -25,6 +25,7 @@ from search.models import Mark
 from search.parameter_sets import parameter_set_ensure
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import Clusters, fit_clusters
+from search.retrieval.first_weights import FirstWeights
 from search.retrieval.imaging import MAX_BYTES, ImageRefused, Picture, decode_picture
 from search.retrieval.parameters import Parameters
 from search.retrieval.records import MarkRecord
@@ -253,15 +254,18 @@ def snapshot_publish(*, recluster: bool = False, progress: Progress = lambda don
             clusters=_new_clusters() if recluster else None,
         )
         snapshot = engine.snapshots.open(snapshot_id)
+        first = FirstWeights.shipped()
         fitting = Parameters.initial(
             engine.describer.names,
+            weights=first.of(engine.describer.names),
+            threshold=first.threshold,
             extension=snapshot.clusters.extension_for(),
             clusters_version=snapshot.clusters.version,
             descriptors_version=version,
             calibration_version=snapshot.calibration.version,
         )
         with transaction.atomic():
-            parameter_set_ensure(fitting=fitting, reason="First parameters for these descriptors: equal weights.")
+            parameter_set_ensure(fitting=fitting, reason=f"First parameters for these descriptors ({first.version}).")
         engine.snapshots.prune()
     log.info("snapshot %s with %s marks", snapshot_id, len(records))
     return snapshot_id

@@ -7,10 +7,9 @@ from django.utils import timezone
 
 from search.models import LivePointer, Mark, ParameterSet, Search, SearchResult
 from search.parameter_sets import parameter_set_create, parameter_set_promote
+from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.parameters import Parameters
 from search.selectors import live_parameter_set
-
-DESCRIPTORS = ("general", "edges", "objects")
 
 
 def live_set(*, threshold: float = 0.8) -> ParameterSet:

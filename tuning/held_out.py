@@ -83,6 +83,8 @@ def _described(paths: list[Path], progress: Progress) -> tuple[MarkTable, list[P
 def _queries(
     layout: MetuLayout, groups: frozenset[str] | set[str], table: MarkTable, place: dict[Path, int], snapshot: Snapshot
 ) -> HeldOut:
+    names = engine.describer.names  # a descriptor that is off has no similarities and no weight
+    axes = np.array([DESCRIPTORS.index(name) for name in names])
     members: dict[str, list[int]] = {}
     for path, group in zip(layout.query_paths, layout.groups, strict=True):
         if path in place:
@@ -103,12 +105,12 @@ def _queries(
                 name=path.name,
                 group=group,
                 cluster=int(snapshot.clusters.assign(description.vectors["general"])[0]),
-                similarities=similarities[rows],
+                similarities=similarities[np.ix_(rows, axes)],
                 relevant=relevant[rows],
                 own=int(np.flatnonzero(rows == own)[0]),
             )
         )
-    return HeldOut(DESCRIPTORS, tuple(queries))
+    return HeldOut(names, tuple(queries))
 
 
 def _kept(similarities: np.ndarray, relevant: np.ndarray, own: int) -> np.ndarray:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 
 from search.retrieval import normalise
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS, SET_OF
+from search.retrieval.descriptors.colour import ColourDescriptor
 from search.retrieval.descriptors.edges import edge_map
 from search.retrieval.descriptors.general import whole
 from search.retrieval.descriptors.objects import PartsDescriptor
-from search.retrieval.descriptors.vector import VectorDescriptor
+from search.retrieval.descriptors.vector import DescribesMarks, VectorDescriptor
 from search.retrieval.encoders import Encoder, WeightsUnusable
 from search.retrieval.imaging import Picture, Pixels, reduce_picture
 from search.retrieval.whitening import Whitening
@@ -29,34 +31,49 @@ EDGES_SIDE = 192
 PARTS_SIDE = 128
 PARTS_COUNT = 4
 
-__all__ = ["Describer", "Description"]
+__all__ = ["Describer", "Description", "default_encoder"]
+
+
+class Component(Protocol):
+    """One descriptor by itself."""
+
+    def describe(self, marks: Sequence[normalise.Normalised]) -> Sequence[Any]:
+        """One result per mark, in the descriptor's own kind."""
+
+
+def default_encoder() -> Encoder:
+    """The encoder that the shipped whitenings and calibration are fitted for."""
+    from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder
+
+    return EfficientNetLiteEncoder(POOLING)
 
 
 class Describer:
     """Holds the encoder and the descriptors. Heavy to make, so make one per process and keep it.
 
     names: the descriptors it yields, in the order of DESCRIPTORS; one whose fitted weights are missing is off.
+    whole: `general`, in whose space the parts lie. components: name -> descriptor of normalised marks, each by itself.
     version: changes whenever a vector would; vectors of two versions must never be compared.
     Raises encoders.WeightsUnusable when the encoder's weights or those of `general` are missing.
     """
 
     def __init__(self, encoder: Encoder | None = None, *, weights: Path = WEIGHTS) -> None:
-        if encoder is None:
-            from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder
-
-            encoder = EfficientNetLiteEncoder()
-        self._vectors = tuple(
-            VectorDescriptor(name, view, side, encoder, POOLING, Whitening.load(weights / f"{name}.npz"))
+        encoder = encoder or default_encoder()
+        encoded = [
+            VectorDescriptor(name, view, side, encoder, Whitening.load(weights / f"{name}.npz"))
             for name, view, side in (("general", whole, GENERAL_SIDE), ("edges", edge_map, EDGES_SIDE))
             if (weights / f"{name}.npz").is_file()
-        )
+        ]
+        self._vectors: tuple[DescribesMarks, ...] = (*encoded, ColourDescriptor())
         on = {descriptor.name for descriptor in self._vectors}
         if "general" not in on:
             raise WeightsUnusable(
                 "The whitening of `general` is missing; fit it with benchmarks/fit_descriptors.py --write."
             )
         self.names = tuple(name for name in DESCRIPTORS if SET_OF.get(name, name) in on)
-        self._parts = PartsDescriptor(self._vectors[0], PARTS_COUNT, PARTS_SIDE)
+        self.whole = encoded[0]
+        self._parts = PartsDescriptor(self.whole, PARTS_COUNT, PARTS_SIDE)
+        self.components: Mapping[str, Component] = {d.name: d for d in self._vectors} | {"objects": self._parts}
         parts = [normalise.VERSION, *(d.version for d in self._vectors), self._parts.version]
         self.version = "d" + hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
 

@@ -15,8 +15,9 @@ class Description:
     """What the engine compares.
 
     vectors: descriptor name -> float32 unit vector (d,); one that the image lacks is absent (no edges in a
-    blank image). regions: float32 unit vectors (r, d) of its parts, in the space of `general`; boxes: int32
-    (r, 4), x0, y0, x1, y1 in the ORIGINAL image's pixels. size: width, height of the original.
+    blank image, no colour in a black one). regions: float32 unit vectors (r, d) of its parts, in the space of
+    `general`; boxes: int32 (r, 4), x0, y0, x1, y1 in the ORIGINAL image's pixels. size: width, height of the
+    original.
     """
 
     vectors: dict[str, Vector]

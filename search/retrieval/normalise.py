@@ -2,7 +2,8 @@
 
 Reversed contrast is the commonest way to copy a mark (design section 2). Steps: grey; dark paper inverted;
 paper to white and the darkest ink to black; uniform margin cut off; padded to a square on white. The geometry
-is kept, so that a box found in the normalised picture can be drawn on the original.
+is kept, so that a box found in the normalised picture can be drawn on the original. The colours that this
+takes away are kept aside, for the one descriptor that compares them.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ _PAD = 0.06
 _MIN_CONTRAST = 32
 """Below this range of grey there is nothing to stretch: noise would be blown up to ink."""
 
+_COLOURS_SIDE = 96
+"""Pixels along the longer side of the colour sample: shares of colour are good to a percent or two."""
+
 Grey = NDArray[np.uint8]
 
 
@@ -35,6 +39,8 @@ class Normalised:
 
     grey: uint8 (SIDE, SIDE), dark ink on white. A point (x, y) of it is (x * scale + left, y * scale + top)
     in the original image of `width` x `height` pixels. inverted: the paper was dark. blank: no ink found.
+    colours: uint8 RGB (h, w, 3), the original inside the ink's box and a narrow margin, since coloured paper is a
+    colour of the mark; every n-th pixel, so that neither side exceeds 96.
     """
 
     grey: Grey
@@ -45,6 +51,7 @@ class Normalised:
     height: int
     inverted: bool
     blank: bool
+    colours: Pixels
 
     def to_original(self, boxes: NDArray[np.integer]) -> NDArray[np.int32]:
         """Boxes (n, 4) in the normalised square -> pixels of the original, cut at its border."""
@@ -83,6 +90,7 @@ def normalise(image: Pixels | Picture) -> Normalised:
         height=picture.height,
         inverted=bool(inverted),
         blank=blank,
+        colours=_sample(picture.pixels, (x0, y0, x1, y1)),
     )
 
 
@@ -100,6 +108,16 @@ def _extent(ink: NDArray[np.bool_]) -> tuple[int, int, int, int]:
     if not len(columns):
         return 0, 0, width, height
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _sample(pixels: Pixels, box: tuple[int, int, int, int]) -> Pixels:
+    """Pixels of the box and its margin. Picked, not averaged: neighbouring colours would mix to ones the mark does
+    not have. A copy: a view would keep the whole picture in memory."""
+    x0, y0, x1, y1 = box
+    pad = 1 + round(_PAD * max(x1 - x0, y1 - y0))
+    crop = pixels[max(y0 - pad, 0) : y1 + pad, max(x0 - pad, 0) : x1 + pad]
+    step = -(-max(crop.shape[:2]) // _COLOURS_SIDE)
+    return np.ascontiguousarray(crop[step // 2 :: step, step // 2 :: step])
 
 
 def _stretch(grey: Grey, paper: int) -> Grey:

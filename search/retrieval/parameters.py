@@ -130,17 +130,24 @@ class Parameters:
         cls,
         descriptors: Sequence[str],
         *,
+        weights: Mapping[str, float] | None = None,
         threshold: float = FIRST_THRESHOLD,
         extension: float = 0.15,
         clusters_version: str = "",
         descriptors_version: str = "",
         calibration_version: str = "",
     ) -> Parameters:
-        """Equal weights, no cluster of its own yet (science 1.2); d = 0.15 is the paper's (science 1.3)."""
+        """No cluster of its own yet. weights: of `descriptors`, such as FirstWeights.of; None = equal (science 1.2).
+
+        d = 0.15 is the paper's (science 1.3).
+        """
         if not descriptors:
             raise ValueError("Parameters need at least one descriptor.")
-        share = 1 / len(descriptors)
-        default = ClusterParameters(dict.fromkeys(descriptors, share), threshold, extension)
+        if weights is None:
+            weights = dict.fromkeys(descriptors, 1 / len(descriptors))
+        if set(weights) != set(descriptors):
+            raise ValueError("Every descriptor needs a first weight, and nothing else does.")
+        default = ClusterParameters({name: weights[name] for name in descriptors}, threshold, extension)
         return cls(
             default=default,
             clusters_version=clusters_version,

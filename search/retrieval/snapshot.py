@@ -5,7 +5,7 @@ root/
   20260101T120000-ab12cd/
     manifest.json         versions, counts, size and SHA-256 of every file; written last
     clusters/00.feather   the marks of each cluster: metadata, vectors, parts
-    index.faiss           [general | edges] side by side, in the order of the cluster files
+    index.faiss           [general | edges | colour] side by side, in the order of the cluster files
     regions.faiss         one row per part, in the same order (absent when no mark has parts)
     calibration.json  clusters.npz
 """

@@ -13,12 +13,26 @@ DESCRIPTOR_WORDS = {
     "objects": "Parts",
     "texture": "Texture",
     "semantic": "Meaning",
+    "colour": "Colour",
+}
+DESCRIPTOR_MEANINGS = {
+    "general": "the mark as a whole: its shape, whatever the colours",
+    "edges": "the lines only, whether filled or not",
+    "objects": "the best match between any part of the query and any part of the mark",
+    "texture": "the pattern of the surface",
+    "semantic": "what the mark shows",
+    "colour": "the colours, whatever the shape",
 }
 
 
 @register.filter
 def descriptor(name: str) -> str:
     return DESCRIPTOR_WORDS.get(name, str(name).replace("_", " ").capitalize())
+
+
+@register.filter
+def descriptor_meaning(name: str) -> str:
+    return DESCRIPTOR_MEANINGS.get(name, "a further comparison")
 
 
 @register.filter

@@ -9,6 +9,7 @@ from feedback.reports import report_make
 from feedback.selectors import conclusions_between, selected_numbers
 from feedback.services import page_seen, search_conclude, selection_set
 from search.errors import NotAllowed, NotThere, Refused
+from search.retrieval.descriptors import DESCRIPTORS
 from tests.factories import done_search
 
 pytestmark = pytest.mark.django_db
@@ -68,7 +69,7 @@ def test_a_conclusion_freezes_every_result_with_its_outcome(examiner: Any, setti
         ("M6", 2, True, "added"),
     ]
     first = Impression.objects.get(rank=1)
-    assert first.similarities == {"general": 0.95, "edges": 0.95, "objects": 0.95}
+    assert first.similarities == dict.fromkeys(DESCRIPTORS, 0.95)
     assert first.parameter_set_id == search.parameter_set_id and first.examiner == examiner
 
 

@@ -9,6 +9,7 @@ import pytest
 from search.errors import Refused
 from search.growth import ingest, read_rows, snapshot_publish
 from search.models import LivePointer, Mark, ParameterSetEvent
+from search.retrieval.first_weights import FirstWeights
 from search.retrieval.imaging import decode_picture
 from tests import pictures
 
@@ -88,9 +89,11 @@ def test_a_new_mark_is_found_after_its_ingest_and_clusters_stay(register: Any, t
     assert after.clusters.version == before.clusters.version
 
 
-def test_the_first_snapshot_brings_equal_weights_live(register: Any) -> None:
+def test_the_first_snapshot_brings_the_shipped_weights_live(register: Any) -> None:
     live = LivePointer.objects.get().parameter_set.unpack()
-    assert set(live.default.weights.values()) == {1 / 3}
+    first = FirstWeights.shipped()
+    assert live.default.weights == first.of(register.describer.names) and live.names == register.describer.names
+    assert live.default.threshold == first.threshold
     assert live.descriptors_version == register.describer.version
     assert ParameterSetEvent.objects.get().kind == "live"
 

@@ -10,6 +10,7 @@ from django.utils import timezone
 from search import heartbeat, services
 from search.errors import Refused, Unavailable
 from search.models import Search
+from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.records import Filters
 from search.services import MAX_ATTEMPTS, filters_from_json, filters_to_json, search_create, search_run, sweep
 from tests import pictures
@@ -33,7 +34,7 @@ def test_a_mark_finds_itself_first_and_the_search_is_stamped(register: Any, exam
     assert {"decode", "describe", "candidates", "exact", "write", "total"} <= set(search.timings)
     scores = list(search.results.values_list("score", flat=True))
     assert scores == sorted(scores, reverse=True)
-    assert all(set(row.similarities) == {"general", "edges", "objects"} for row in search.results.all())
+    assert all(set(row.similarities) == set(DESCRIPTORS) for row in search.results.all())
 
 
 def test_inverted_and_padded_it_still_finds_itself(register: Any, examiner: Any) -> None:

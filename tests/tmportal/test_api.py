@@ -6,6 +6,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from search.models import Search
+from search.retrieval.descriptors import DESCRIPTORS
 from tests import pictures
 from tests.factories import done_search
 
@@ -63,7 +64,7 @@ def test_results_come_in_pages_with_score_similarities_and_selection(
     first = api.get(f"/api/searches/{search.pk}/results/").json()
     assert first["count"] == 3 and [row["rank"] for row in first["results"]] == [1, 2]
     row = first["results"][0]
-    assert row["score"] == 95 and row["similarities"] == {"general": 95, "edges": 95, "objects": 95}
+    assert row["score"] == 95 and row["similarities"] == dict.fromkeys(DESCRIPTORS, 95)
     assert row["preselected"] is True and row["selected"] is True and row["name"] == "Mark M1"
     second = api.get(f"/api/searches/{search.pk}/results/?page=2").json()
     assert [row["mark"] for row in second["results"]] == ["M3"]

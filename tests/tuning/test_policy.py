@@ -94,6 +94,18 @@ def test_no_weight_leaves_the_radius_and_no_threshold_its_step(week):
     assert 0.5 <= after.threshold <= 0.98
 
 
+@pytest.mark.parametrize("threshold", [0.6, 0.9])
+def test_a_descriptor_that_starts_at_nothing_can_gain_weight_within_the_radius(threshold):
+    """As `colour` ships: on, with weight 0. The other two take what is left, and nobody leaves the radius."""
+    fit, validate, searches = world(1)
+    live = start(weights=(0.0, 0.5, 0.5), threshold=threshold)
+    plan = plan_week(live, searches(45, live.default, 0), fit, validate, config=CONFIG, seed=3)
+    after, radius = plan.parameters.for_cluster(0).weights, plan.proposals[0].action.radius
+    assert plan.proposals[0].state == "accepted", plan.proposals[0].reason
+    assert radius in (0.03, 0.06, 0.15) and 0 < after["general"] <= radius + 1e-4
+    assert sum(after.values()) == pytest.approx(1)
+
+
 def test_a_cluster_with_little_evidence_follows_the_register_and_says_what_is_missing(week):
     _, _, _, _, plan = week
     second = plan.proposals[1]

@@ -31,7 +31,8 @@ def rows(rng: np.random.Generator, relevant: np.ndarray) -> np.ndarray:
     """Similarities in which `general` tells relevant marks and the other descriptors are noise."""
     count = len(relevant)
     general = np.where(relevant, rng.uniform(0.7, 0.95, count), rng.uniform(0.1, 0.6, count))
-    return np.stack([general, rng.uniform(0, 1, count), rng.uniform(0, 1, count)], axis=1).astype(np.float32)
+    noise = rng.uniform(0, 1, (count, len(DESCRIPTORS) - 1))
+    return np.concatenate([general[:, None], noise], axis=1).astype(np.float32)
 
 
 @pytest.fixture
@@ -58,7 +59,8 @@ def bad_start(register: Any) -> ParameterSet:
     """Live: nearly all weight on noise."""
     live = live_parameter_set()
     parameters = live.unpack()
-    default = replace(parameters.default, weights={"general": 0.2, "edges": 0.4, "objects": 0.4}, threshold=0.6)
+    weights = {**dict.fromkeys(DESCRIPTORS, 0.0), "general": 0.2, "edges": 0.4, "objects": 0.4}
+    default = replace(parameters.default, weights=weights, threshold=0.6)
     made = parameter_set_create(
         parameters=replace(parameters, default=default), made_by="test", reason="bad", parent=live
     )
@@ -259,7 +261,7 @@ def test_held_out_queries_are_read_from_a_directory_and_the_test_split_never(
     fit, validate = held_out_load(snapshot)
     assert {q.group for q in fit.queries} == {"0", "1", "2"} and {q.group for q in validate.queries} == {"3", "4", "5"}
     query = fit.queries[0]
-    assert query.similarities.shape == (32, 3) and query.relevant.sum() == 2
+    assert query.similarities.shape == (32, len(DESCRIPTORS)) and query.relevant.sum() == 2
     assert query.similarities[query.own].min() > 0.99  # itself
     assert np.nanmean(query.similarities[query.relevant, 0]) > np.nanmean(query.similarities[~query.relevant, 0])
     digest = hashlib.sha256((marks_folder / "0.png").read_bytes()).hexdigest()

@@ -11,6 +11,7 @@ from django_celery_beat.models import CrontabSchedule, PeriodicTask
 from feedback.services import page_seen, search_conclude, selection_set
 from search.models import ParameterSet, Search
 from search.parameter_sets import parameter_set_create, parameter_set_promote
+from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.parameters import ClusterParameters, Parameters
 from search.selectors import live_parameter_set
 from tests.factories import done_search, live_set
@@ -19,8 +20,9 @@ from tuning.models import ClusterDecision, TuningRun
 
 pytestmark = pytest.mark.django_db
 
-BEFORE = {"weights": {"general": 0.4, "edges": 0.3, "objects": 0.3}, "threshold": 0.8, "extension": 0.15}
-AFTER = {"weights": {"general": 0.5, "edges": 0.2, "objects": 0.3}, "threshold": 0.75, "extension": 0.15}
+OTHERS = dict.fromkeys(DESCRIPTORS[3:], 0.0)
+BEFORE = {"weights": {"general": 0.4, "edges": 0.3, "objects": 0.3, **OTHERS}, "threshold": 0.8, "extension": 0.15}
+AFTER = {"weights": {"general": 0.5, "edges": 0.2, "objects": 0.3, **OTHERS}, "threshold": 0.75, "extension": 0.15}
 FIGURE = {"before": 0.61, "after": 0.63, "difference": 0.02, "low": 0.01, "high": 0.03}
 
 

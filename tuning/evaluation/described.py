@@ -68,6 +68,11 @@ class DescribedFiles:
         files = [f for path in paths if (f := self._load(path)) is not None]
         fresh = {f.sha: f for f in files if f.data is not None}
         made = self._describe(list(fresh.values()))
+        for file in files:  # the same content twice in a chunk is described once
+            if file.data is not None and file is not fresh[file.sha]:
+                self._done(1)
+                if file.sha not in made:
+                    self._refused(file.path, "It is a copy of an image that cannot be read.")
         if self._store is not None:
             self._store.append(list(made.values()))
             keys = [(f.sha, f.sha) for f in files if f.sha in made or f.data is None]

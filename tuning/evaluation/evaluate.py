@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from search.retrieval.calibration import Calibration
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.first_weights import FirstWeights
 from search.retrieval.similarity import table_similarities
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import VectorStore
@@ -20,10 +21,34 @@ from tuning.evaluation.described import DescribedFiles, Describes
 from tuning.evaluation.metrics import VARIANTS, Variant, score_query
 from tuning.evaluation.metu import LayoutError, MetuLayout
 from tuning.evaluation.ranking import Ranking, Scorer, fused_scorer, rank_queries, single_scorer
+from tuning.evaluation.rows import (
+    ENCODER,
+    FROZEN,
+    FUSED,
+    FUSED_EQUAL,
+    TRANSDUCTIVE,
+    Source,
+    check,
+    source_key,
+    source_of,
+    uses_describer,
+)
+from tuning.evaluation.whole import WholeMarks, cosine_chunks
 
-__all__ = ["FUSED", "Evaluation", "Measures", "evaluate", "measure"]
+__all__ = [
+    "DESCRIBED",
+    "Evaluation",
+    "Measures",
+    "Ranked",
+    "evaluate",
+    "measure",
+    "passes",
+    "rank_described",
+    "rank_whole",
+]
 
-FUSED = "fused"
+DESCRIBED = "described"
+"""Key of the describer's pass."""
 WeightsFor = Callable[[Sequence[Description]], ArrayLike]
 """Descriptions of the queries -> (q, n) weights in the order of DESCRIPTORS, or (n,) for all."""
 
@@ -49,18 +74,31 @@ class Measures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """marks: N with the queries. results: descriptor -> variant -> measures. refused: pool images skipped."""
+    """marks: N with the queries. results: row -> variant -> measures. refused: pool images skipped.
+
+    notes: sentences that a reader of the figures must know.
+    """
 
     marks: int
     queries: int
     groups: int
     results: Mapping[str, Mapping[Variant, Measures]]
     refused: int = 0
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """Rankings of some rows over the same marks. refused: pool images that could not be read."""
+
+    rankings: Mapping[str, Ranking]
+    marks: int
+    refused: frozenset[Path]
 
 
 def evaluate(
     layout: MetuLayout,
-    describer: Describes,
+    describer: Describes | None,
     *,
     descriptors: Sequence[str] = (FUSED,),
     variants: Sequence[Variant] = VARIANTS,
@@ -68,43 +106,118 @@ def evaluate(
     calibration: Calibration | None = None,
     only_groups: frozenset[str] | None = None,
     store: VectorStore | None = None,
+    vectors: Path | None = None,
+    sources: Callable[[str], Source] = source_of,
+    encoder_is_general: bool = False,
     done: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
-    """Measure each descriptor, and the fused score, in one pass over the pool.
+    """Measure each row (see rows.py): descriptors and fused scores in one pass over the pool, others in their own.
 
-    weights_for: None = equal weights. calibration: None = the shipped one. only_groups: measure the queries
-    of these groups; all queries stay marks. Memory holds the queries and one chunk of the pool.
-    Raises LayoutError for an unreadable query, unknown descriptors, or no query with relevant marks.
+    describer: None where no row needs it. weights_for: None = those of a new register. calibration: None = the
+    shipped one. only_groups: measure the queries of these groups; all queries stay marks. vectors: where the rows of
+    their own keep what they computed; None = nowhere. encoder_is_general: the describer's `general` is the row
+    `encoder`, which then costs no pass of its own. Memory holds the queries and one chunk of the pool, and for the rows
+    of their own one vector for each mark. Raises LayoutError for an unreadable query, unknown descriptors, or no query
+    with relevant marks; WeightsUnusable.
     """
-    unknown = [name for name in descriptors if name != FUSED and name not in DESCRIPTORS]
-    if unknown or not descriptors:
-        known = ", ".join((FUSED, *DESCRIPTORS))
-        raise LayoutError(f"There is no descriptor {', '.join(unknown) or 'named'}; known are {known}.")
+    check(descriptors)
     wanted = [only_groups is None or g in only_groups for g in layout.groups]
     sizes = {g: layout.groups.count(g) for g in set(layout.groups)}
     if not any(w and sizes[g] > 1 for w, g in zip(wanted, layout.groups, strict=True)):
         raise LayoutError("No query has a relevant mark: every group asked for has only one member.")
 
-    refused: list[Path] = []
-    queries = _queries(layout, describer, store, done)
-    descriptions = [queries.description(row) for row in range(len(queries))]
-    scorers: dict[str, Scorer] = {name: single_scorer(name) for name in descriptors if name != FUSED}
-    if FUSED in descriptors:
-        equal = np.full(len(DESCRIPTORS), 1.0 / len(DESCRIPTORS))
-        weights = equal if weights_for is None else weights_for(descriptions)
-        scorers[FUSED] = fused_scorer(calibration or Calibration.shipped(), weights)
-    pool = DescribedFiles(describer, store, refused=lambda path, _: refused.append(path), done=done)
-    tables = _first(queries, pool.chunks(layout.pool_paths))
-    rankings, marks = rank_queries(
-        layout.groups, (table_similarities(descriptions, table) for table in tables), scorers
-    )
+    plan = passes(descriptors, encoder_is_general=encoder_is_general)
+    found: list[Ranked] = []
+    for key, names in plan.items():
+        if key == DESCRIBED:
+            if describer is None:
+                raise ValueError(f"{names[0]} needs a describer.")
+
+            def scorers(queries: Sequence[Description], names: Sequence[str] = names) -> dict[str, Scorer]:
+                return {name: _scorer(name, queries, calibration, weights_for) for name in names}
+
+            found.append(rank_described(layout, describer, scorers, store=store, done=done))
+        else:
+            found.append(rank_whole(layout, sources(names[0]), names, root=vectors, done=done))
+    rankings = {name: ranking for ranked in found for name, ranking in ranked.rankings.items()}
+    marks = found[0].marks
     types = [layout.query_type(i) for i in range(len(layout.groups))]
     results = {
         name: {v: measure(rankings[name], layout.groups, marks, v, wanted=wanted, types=types) for v in variants}
         for name in descriptors
     }
     chosen = [g for g, w in zip(layout.groups, wanted, strict=True) if w]
-    return Evaluation(marks, len(chosen), len(set(chosen)), results, len(refused))
+    notes = (TRANSDUCTIVE,) if any(name in FROZEN for name in descriptors) else ()
+    return Evaluation(marks, len(chosen), len(set(chosen)), results, len(found[0].refused), notes)
+
+
+def passes(names: Sequence[str], *, encoder_is_general: bool = False) -> dict[str, list[str]]:
+    """The passes over the images that these rows cost: key -> its rows; DESCRIBED is that of the describer."""
+    described = [name for name in names if uses_describer(name)]
+    if described and encoder_is_general and ENCODER in names:
+        described.append(ENCODER)
+    plan: dict[str, list[str]] = {DESCRIBED: described} if described else {}
+    for name in names:
+        if name not in described:
+            plan.setdefault(source_key(name), []).append(name)
+    return plan
+
+
+def rank_described(
+    layout: MetuLayout,
+    describer: Describes,
+    scorers: Callable[[Sequence[Description]], Mapping[str, Scorer]],
+    *,
+    store: VectorStore | None,
+    done: Callable[[int], None] = lambda _: None,
+) -> Ranked:
+    """Rank by scorers of raw similarities, made once the queries are described."""
+    refused: list[Path] = []
+    queries = _queries(layout, describer, store, done)
+    descriptions = [queries.description(row) for row in range(len(queries))]
+    pool = DescribedFiles(describer, store, refused=lambda path, _: refused.append(path), done=done)
+    tables = _first(queries, pool.chunks(layout.pool_paths))
+    similarities = (table_similarities(descriptions, table) for table in tables)
+    rankings, marks = rank_queries(layout.groups, similarities, scorers(descriptions))
+    return Ranked(rankings, marks, frozenset(refused))
+
+
+def rank_whole(
+    layout: MetuLayout,
+    source: Source,
+    names: Sequence[str],
+    *,
+    root: Path | None,
+    done: Callable[[int], None] = lambda _: None,
+) -> Ranked:
+    """Rank rows of one source by the cosine of their vectors."""
+    refused: list[Path] = []
+    files = WholeMarks(source, root, done=done)
+    queries = files.digests(layout.query_paths, _refuse_query)
+    pool = files.digests(layout.pool_paths, lambda path, _: refused.append(path))
+    rankings: dict[str, Ranking] = {}
+    for name in names:
+        chunks = cosine_chunks(files.matrix(name, [*queries, *pool], pool or queries), len(queries))
+        found, _ = rank_queries(layout.groups, chunks, {name: lambda sims: sims[..., 0]})
+        rankings |= found
+    return Ranked(rankings, len(queries) + len(pool), frozenset(refused))
+
+
+def _scorer(
+    name: str,
+    queries: Sequence[Description],
+    calibration: Calibration | None,
+    weights_for: WeightsFor | None,
+) -> Scorer:
+    if name not in (FUSED, FUSED_EQUAL):
+        return single_scorer("general" if name == ENCODER else name)
+    if name == FUSED_EQUAL:
+        weights: ArrayLike = np.full(len(DESCRIPTORS), 1.0 / len(DESCRIPTORS))
+    elif weights_for is None:
+        weights = list(FirstWeights.shipped().of(DESCRIPTORS).values())
+    else:
+        weights = weights_for(queries)
+    return fused_scorer(calibration or Calibration.shipped(), weights)
 
 
 def measure(
@@ -152,13 +265,14 @@ def _by_type(ap: NDArray[np.float64], types: Sequence[str | None]) -> dict[str, 
 def _queries(
     layout: MetuLayout, describer: Describes, store: VectorStore | None, done: Callable[[int], None]
 ) -> MarkTable:
-    """All queries as one table; one that cannot be read would silently change the test, so it is an error."""
-
-    def refuse(path: Path, sentence: str) -> None:
-        raise LayoutError(f"The query {path.name} cannot be used: {sentence}")
-
-    files = DescribedFiles(describer, store, refused=refuse, done=done)
+    """All queries as one table."""
+    files = DescribedFiles(describer, store, refused=_refuse_query, done=done)
     return MarkTable.concatenate(files.chunks(layout.query_paths))
+
+
+def _refuse_query(path: Path, sentence: str) -> None:
+    """A query that cannot be read would silently change the test, so it is an error."""
+    raise LayoutError(f"The query {path.name} cannot be used: {sentence}")
 
 
 def _first(head: MarkTable, rest: Iterable[MarkTable]) -> Iterator[MarkTable]:

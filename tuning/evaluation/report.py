@@ -6,7 +6,7 @@ from typing import Any
 
 from tuning.evaluation.evaluate import Evaluation, Measures
 
-__all__ = ["to_json", "to_text"]
+__all__ = ["measures_json", "to_json", "to_text"]
 
 _TITLES = {
     "excluded": "Query excluded from its own list (ranks up to 100, divided by the relevant marks)",
@@ -21,8 +21,9 @@ def to_json(evaluation: Evaluation) -> dict[str, Any]:
         "queries": evaluation.queries,
         "groups": evaluation.groups,
         "refused": evaluation.refused,
+        "notes": list(evaluation.notes),
         "descriptors": {
-            name: {variant: _measures(m) for variant, m in variants.items()}
+            name: {variant: measures_json(m) for variant, m in variants.items()}
             for name, variants in evaluation.results.items()
         },
     }
@@ -44,6 +45,8 @@ def to_text(evaluation: Evaluation) -> str:
         for name, found in evaluation.results.items():
             for kind, (queries, value) in found[variant].by_type.items():
                 lines.append(f"{name}, {kind} queries ({queries}): mAP@100 {100 * value:.1f} %")
+    if evaluation.notes:
+        lines += ["", *evaluation.notes]
     return "\n".join(lines)
 
 
@@ -57,7 +60,8 @@ def _row(name: str, m: Measures) -> str:
     )
 
 
-def _measures(m: Measures) -> dict[str, Any]:
+def measures_json(m: Measures) -> dict[str, Any]:
+    """{"map100", "map100_ci", "nar", ...} of one row in one variant."""
     found: dict[str, Any] = {
         "map100": m.map100,
         "nar": m.nar,

@@ -1,9 +1,10 @@
-"""One unit vector per mark: a view of the normalised mark, an encoder, a pooling, a whitening."""
+"""One unit vector per mark: a view of the normalised mark, an encoder, a whitening."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,26 @@ from numpy.typing import NDArray
 from search.retrieval.encoders import Encoder
 from search.retrieval.imaging import Pixels
 from search.retrieval.normalise import Normalised
-from search.retrieval.pooling import POOLINGS
 from search.retrieval.whitening import Whitening
 
 Vector = NDArray[np.float32]
+
+
+class DescribesMarks(Protocol):
+    """What any descriptor with one vector per mark offers. Its name stands in descriptors.DESCRIPTORS.
+
+    version: changes whenever a vector would.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    def describe(self, marks: Sequence[Normalised]) -> list[Vector | None]:
+        """Unit vectors (d,), None where the mark lacks what is compared."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,13 +45,12 @@ class VectorDescriptor:
     view: Callable[[Normalised, int], Pixels | None]
     side: int
     encoder: Encoder
-    pooling: str
     whitening: Whitening
 
     @property
     def version(self) -> str:
         """Everything that changes the vector, in words."""
-        return f"{self.name}:{self.encoder.version}:{self.side}:{self.pooling}:{self.whitening.version}"
+        return f"{self.name}:{self.encoder.version}:{self.side}:{self.whitening.version}"
 
     def describe(self, marks: Sequence[Normalised]) -> list[Vector | None]:
         """Unit vectors (d,), None where the mark lacks this view."""
@@ -44,14 +60,5 @@ class VectorDescriptor:
         return [None if view is None else next(vectors) for view in views]
 
     def encode(self, images: Pixels) -> Vector:
-        """Encoder inputs (n, s, s, 3) to whitened unit vectors (n, d).
-
-        Pooled batch by batch into one array made beforehand: feature maps are 700 times larger than what is
-        kept of them, and small results allocated between them would fragment the heap without end.
-        """
-        pool = POOLINGS[self.pooling]
-        step = self.encoder.batch(images.shape[1])
-        pooled = np.empty((len(images), self.encoder.dim), np.float32)
-        for start in range(0, len(images), step):
-            pooled[start : start + step] = pool(self.encoder.encode(images[start : start + step]))
-        return self.whitening.apply(pooled)
+        """Encoder inputs (n, s, s, 3) to whitened unit vectors (n, d)."""
+        return self.whitening.apply(self.encoder.encode(images))

@@ -1,4 +1,4 @@
-"""Image encoders behind one contract: a batch of square images in, feature maps out."""
+"""Image encoders behind one contract: a batch of square images in, one vector per image out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Images = NDArray[np.uint8]
-Maps = NDArray[np.float32]
+Vectors = NDArray[np.float32]
 
 
 class WeightsUnusable(RuntimeError):  # noqa: N818  "off, and the page says so" (design section 2)
@@ -16,9 +16,9 @@ class WeightsUnusable(RuntimeError):  # noqa: N818  "off, and the page says so" 
 
 
 class Encoder(Protocol):
-    """A frozen network that turns pictures into feature maps. Pooling and whitening come after it.
+    """A network with its pooling: pictures in, one vector each out. Whitening and unit length come after it.
 
-    name: what it is; version: changes whenever its output would; dim: channels of its maps.
+    name: what it is; version: changes whenever its output would, the pooling included; dim: numbers per vector.
     """
 
     @property
@@ -30,13 +30,12 @@ class Encoder(Protocol):
     @property
     def dim(self) -> int: ...
 
-    def batch(self, side: int) -> int:
-        """How many images of this side it is best given at a time, for speed and memory."""
+    def encode(self, images: Images) -> Vectors:
+        """uint8 RGB (n, h, w, 3), all of one size, any n -> float32 (n, dim), not normalised.
+
+        It batches by itself, as speed and memory want it.
+        """
         ...
 
-    def encode(self, images: Images) -> Maps:
-        """uint8 RGB (n, h, w, 3), all of one size -> float32 maps (n, dim, h', w')."""
-        ...
 
-
-__all__ = ["Encoder", "Images", "Maps", "WeightsUnusable"]
+__all__ = ["Encoder", "Images", "Vectors", "WeightsUnusable"]

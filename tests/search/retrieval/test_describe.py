@@ -67,6 +67,14 @@ def test_a_blank_image_has_no_edges_and_no_parts_but_is_no_error(describer: Desc
     assert set(description.vectors) == {"general"} and len(description.regions) == 0
 
 
+def test_colour_is_described_apart_from_the_shape(describer: Describer) -> None:
+    red = Image.fromarray(np.where(pixels(star()) < 128, [[[200, 20, 30]]], 255).astype(np.uint8))
+    round_ = Image.fromarray(np.where(pixels(ring()) < 128, [[[200, 20, 30]]], 255).astype(np.uint8))
+    assert cosines(describer, red, round_)["colour"] > 0.99
+    assert np.isnan(cosines(describer, red, star())["colour"])
+    assert cosines(describer, red, star())["general"] > 0.95
+
+
 def test_company_does_not_change_a_description(describer: Describer) -> None:
     images = [pixels(star()), np.full((40, 60, 3), 255, np.uint8), pixels(ring()), pixels(star_beside_bars())]
     together = describer.describe(images)
@@ -101,6 +109,6 @@ def test_a_descriptor_without_weights_is_off_and_changes_the_version(describer: 
         Describer(weights=tmp_path)
     shutil.copy(WEIGHTS / "general.npz", tmp_path)
     without = Describer(weights=tmp_path)
-    assert without.names == ("general", "objects")
+    assert without.names == ("general", "objects", "colour")
     assert set(without.describe([pixels(star())])[0].vectors) == {"general"}
     assert without.version != describer.version == Describer().version

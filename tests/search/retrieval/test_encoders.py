@@ -14,28 +14,38 @@ def encoder() -> EfficientNetLiteEncoder:
     return EfficientNetLiteEncoder(device="cpu")
 
 
-def test_maps_have_the_size_of_the_architecture(encoder: EfficientNetLiteEncoder) -> None:
-    for side, expected in ((128, 4), (160, 5), (192, 6), (100, 4)):
-        maps = encoder.encode(np.zeros((2, side, side, 3), np.uint8))
-        assert maps.shape == (2, 1280, expected, expected) and maps.dtype == np.float32
-        assert maps.min() >= 0 and maps.max() <= 6  # ReLU6
+def test_one_vector_per_image_of_any_side(encoder: EfficientNetLiteEncoder) -> None:
+    for side in (128, 192, 100):
+        vectors = encoder.encode(np.zeros((2, side, side, 3), np.uint8))
+        assert vectors.shape == (2, encoder.dim) and vectors.dtype == np.float32
+        assert vectors.min() >= 0 and vectors.max() <= 6  # the maximum of ReLU6
 
 
 def test_batch_does_not_change_the_answer(encoder: EfficientNetLiteEncoder) -> None:
     images = np.random.default_rng(0).integers(0, 256, (19, 96, 96, 3), dtype=np.uint8)
-    together = encoder.encode(images)
+    together = encoder.encode(images)  # 17 and 2
     one_by_one = np.concatenate([encoder.encode(images[i : i + 1]) for i in range(19)])
     np.testing.assert_allclose(together, one_by_one, atol=1e-3)
+    assert encoder.encode(images[:0]).shape == (0, 1280)
 
 
-def test_the_weights_still_know_imagenet(encoder: EfficientNetLiteEncoder) -> None:
-    # A daisy of scikit-learn's own samples: right only if architecture, padding, folding and scaling all are.
+def test_poolings_come_from_one_pass_and_are_part_of_the_version(encoder: EfficientNetLiteEncoder) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype=np.uint8)
+    each = encoder.encode_each(images, ["spoc", "mac", "gem"])
+    np.testing.assert_array_equal(each["mac"], encoder.encode(images))
+    assert np.all(each["spoc"] <= each["gem"] + 1e-5) and np.all(each["gem"] <= each["mac"] + 1e-5)
+    assert EfficientNetLiteEncoder("gem", device="cpu").version != encoder.version
+    with pytest.raises(ValueError, match="no pooling max; known are spoc"):
+        EfficientNetLiteEncoder("max", device="cpu")
+
+
+def test_the_weights_still_know_imagenet() -> None:
+    # A flower of scikit-learn's own samples: right only if architecture, padding, folding and scaling all are.
     from sklearn.datasets import load_sample_image
 
-    flower = load_sample_image("flower.jpg")[100:400, 200:500]
-    image = np.ascontiguousarray(flower[::1, ::1][:288, :288])
+    flower = load_sample_image("flower.jpg")[100:388, 200:488]
     weights = lite._read(lite._packaged())
-    pooled = torch.from_numpy(encoder.encode(image[None]).mean(axis=(2, 3)))
+    pooled = torch.from_numpy(EfficientNetLiteEncoder("spoc", device="cpu").encode(np.ascontiguousarray(flower)[None]))
     best = (pooled @ weights["_fc.weight"].T + weights["_fc.bias"]).topk(5).indices[0].tolist()
     assert 985 in best or 947 in best  # daisy; the sample is a chrysanthemum-like bloom
 

@@ -8,7 +8,8 @@ from search.retrieval.parameters import ClusterParameters, Parameters
 
 def make() -> Parameters:
     initial = Parameters.initial(DESCRIPTORS, clusters_version="k1", descriptors_version="d1")
-    own = ClusterParameters({"general": 0.6, "edges": 0.3, "objects": 0.1}, 0.7, 0.4)
+    weights = dict.fromkeys(DESCRIPTORS, 0.0) | {"general": 0.6, "edges": 0.3, "objects": 0.1}
+    own = ClusterParameters(weights, 0.7, 0.4)
     return Parameters(initial.default, {4: own}, "k1", "d1", "c1")
 
 

@@ -1,4 +1,5 @@
 import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,7 @@ def test_a_mark_finds_itself_first_with_full_score(searcher: Searcher, marks: li
 def test_ranks_like_a_full_comparison_with_eq_1(searcher: Searcher, marks: list[Description]) -> None:
     query = random_description(np.random.default_rng(99))
     calibrated = CALIBRATION.apply(similarity_matrix([query], marks)[0])
-    scores = fuse(calibrated, [1 / 3] * 3)
+    scores = fuse(calibrated, [1 / len(DESCRIPTORS)] * len(DESCRIPTORS))
     answer = searcher.search(query, EQUAL, candidates=COUNT, top=COUNT)
     likely = int((scores > 0).sum())  # below, all are 0 and their order is free
     assert likely > COUNT / 2
@@ -172,7 +173,7 @@ def test_parameters_of_the_querys_cluster_apply_only_to_their_clustering(
     searcher: Searcher, marks: list[Description]
 ) -> None:
     cluster = searcher.search(marks[0], EQUAL).cluster
-    own = {cluster: ClusterParameters({"general": 0.0, "edges": 1.0, "objects": 0.0}, 0.99, 0.1)}
+    own = {cluster: replace(only("edges", threshold=0.99).default, extension=0.1)}
     version = searcher.snapshot.clusters.version
     fits = searcher.search(marks[0], Parameters(EQUAL.default, own, version))
     other = searcher.search(marks[0], Parameters(EQUAL.default, own, "another clustering"))

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from search.retrieval.description import Description
+from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.similarity import best_boxes, similarity_matrix
 from tests.search.retrieval.pictures import random_description
 
@@ -57,7 +58,7 @@ def test_objects_equals_the_maximum_over_all_pairs() -> None:
 
 
 def test_no_marks_give_an_empty_matrix() -> None:
-    assert similarity_matrix([mark(X)], []).shape == (1, 0, 3)
+    assert similarity_matrix([mark(X)], []).shape == (1, 0, len(DESCRIPTORS))
 
 
 def test_best_boxes_name_the_matching_parts() -> None:

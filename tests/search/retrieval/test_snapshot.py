@@ -8,6 +8,7 @@ import pytest
 from search.retrieval import _snapshot_files, snapshot
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import fit_clusters
+from search.retrieval.descriptors import VECTOR_DESCRIPTORS
 from search.retrieval.snapshot import MarkRecord, SnapshotRefused, SnapshotStore
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import DescribedMark, VectorStore
@@ -62,7 +63,7 @@ def test_everything_survives_the_disk(tmp_path: Path) -> None:
         np.testing.assert_array_equal(a.vectors["edges"], b.vectors["edges"])
         np.testing.assert_array_equal(a.regions, b.regions)
         # The row of the index is the row of the table.
-        query = np.concatenate([a.vectors["general"], a.vectors["edges"]])
+        query = np.concatenate([a.vectors[name] for name in VECTOR_DESCRIPTORS])
         assert opened.index.search(query, 1)[1][0, 0] == row
     np.testing.assert_array_equal(opened.assignment, opened.clusters.assign(opened.table.vectors["general"]))
 

@@ -5,6 +5,7 @@ import pytest
 
 from search.retrieval import vector_store
 from search.retrieval.description import Description
+from search.retrieval.descriptors import VECTOR_DESCRIPTORS
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import DescribedMark, VectorStore
 from tests.search.retrieval.pictures import random_description
@@ -68,8 +69,8 @@ def test_a_mark_without_edges_stays_without(tmp_path: Path) -> None:
     store.append(blank)
     store.append(make(["b"]))
     table = store.read([("a", "sha-a"), ("b", "sha-b")])
-    assert set(table.description(0).vectors) == {"general"}
-    assert set(table.description(1).vectors) == {"general", "edges"}
+    assert set(table.description(0).vectors) == set(VECTOR_DESCRIPTORS) - {"edges"}
+    assert set(table.description(1).vectors) == set(VECTOR_DESCRIPTORS)
 
 
 def test_a_crash_while_writing_leaves_no_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

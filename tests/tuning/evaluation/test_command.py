@@ -70,8 +70,8 @@ def test_unreadable_pool_images_are_counted_on_stderr(evaluate, tmp_path):
 def test_bad_input_is_a_sentence(evaluate, tmp_path):
     with pytest.raises(CommandError, match="does not exist"):
         evaluate(pool=tmp_path / "nowhere")
-    with pytest.raises(CommandError, match="no descriptor colour; known are fused, general"):
-        evaluate("--descriptor", "colour")
+    with pytest.raises(CommandError, match="no descriptor texture; known are fused, general"):
+        evaluate("--descriptor", "texture")
     (tmp_path / "set" / "queries" / "1-2.png").write_bytes(b"no picture")
     with pytest.raises(CommandError, match="The query 1-2"):
         evaluate()
@@ -84,12 +84,12 @@ def test_live_weights_are_used_only_when_they_fit_the_descriptors(evaluate, monk
     )
     monkeypatch.setattr("tuning.management.commands.evaluate._database_is_absent", lambda: False)
     monkeypatch.setattr("search.selectors.live_parameters", lambda: live)
-    assert _live_weights("fake-1")([]).tolist() == [0.7, 0.2, 0.1]
+    assert _live_weights("fake-1")([]).tolist()[:4] == [0.7, 0.2, 0.1, 0.0]
     assert _live_weights("fake-2") is None
     assert json.loads(evaluate("--json").out)["queries"] == 9
 
 
 @pytest.mark.django_db
-def test_an_empty_database_means_equal_weights(monkeypatch):
+def test_an_empty_database_means_the_first_weights(monkeypatch):
     monkeypatch.setattr("tuning.management.commands.evaluate._database_is_absent", lambda: False)
     assert _live_weights("fake-1") is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from search.retrieval.calibration import Calibration
+from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.similarity import similarity_matrix
 from search.retrieval.vector_store import VectorStore
 from tests.tuning.evaluation.worlds import FakeDescriber, write_set
@@ -110,7 +111,7 @@ def test_weights_for_the_fused_score_are_asked_with_the_queries(layout):
 
     def only_general(descriptions):
         asked.append(len(descriptions))
-        return np.eye(3)[0]
+        return np.eye(len(DESCRIPTORS))[0]
 
     found = run(layout, weights_for=only_general)
     assert asked == [9]
@@ -124,8 +125,8 @@ def test_progress_counts_every_image_once(layout):
 
 
 def test_what_cannot_be_measured_is_refused_with_a_sentence(layout, tmp_path):
-    with pytest.raises(LayoutError, match="no descriptor colour"):
-        evaluate(layout, FakeDescriber(), descriptors=["colour"])
+    with pytest.raises(LayoutError, match="no descriptor texture"):
+        evaluate(layout, FakeDescriber(), descriptors=["texture"])
     lonely = load(*write_set(tmp_path / "lonely", members=1))
     with pytest.raises(LayoutError, match="No query has a relevant mark"):
         run(lonely)

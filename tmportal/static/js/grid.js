@@ -1,6 +1,6 @@
 // The grid of results: cards, one of them reachable by tab, the others by arrow keys.
 
-import { percent, track, wordOf } from "./bars.js";
+import { percent, track, weights, wordOf } from "./bars.js";
 import { drawBox } from "./boxes.js";
 
 const make = (tag, className, text) => {
@@ -101,6 +101,7 @@ export class Grid {
     const bars = make("span", "bars");
     bars.setAttribute("aria-hidden", "true"); // read aloud for every card they would drown the name; the comparison has them
     for (const [name, value] of Object.entries(item.similarities)) {
+      if (!(weights[name] > 0)) continue; // it has no say in the score; the comparison shows it all the same
       const line = make("span", "bar-line");
       line.append(make("span", "bar-word", wordOf(name)), track(name, value), make("span", "bar-value", value === null ? "–" : Math.round(value)));
       bars.append(line);

@@ -13,7 +13,20 @@ from django.db import Error as DatabaseError
 from django.db import connection
 
 from search.retrieval.descriptors import DESCRIPTORS
-from tuning.evaluation import FUSED, VARIANTS, LayoutError, evaluate, load, split_groups, to_json, to_text
+from tuning.evaluation import (
+    FUSED,
+    ROWS,
+    VARIANTS,
+    LayoutError,
+    evaluate,
+    load,
+    passes,
+    split_groups,
+    to_json,
+    to_text,
+    uses_describer,
+)
+from tuning.evaluation.rows import check, shares_general
 
 
 class Command(BaseCommand):
@@ -28,7 +41,7 @@ class Command(BaseCommand):
             "--descriptor",
             action="append",
             metavar="NAME",
-            help=f"{', '.join((FUSED, *DESCRIPTORS))}; may be given several times (default: fused)",
+            help=f"{', '.join(ROWS)}; may be given several times (default: fused)",
         )
         variant = parser.add_mutually_exclusive_group()
         variant.add_argument(
@@ -74,30 +87,36 @@ class Command(BaseCommand):
         only = None
         if options["split"]:
             only = split_groups(layout, path=options["splits"])[options["split"]]
-        try:
-            describer = Describer()
-        except WeightsUnusable as error:
-            raise LayoutError(str(error)) from None
-        store = None if options["no_cache"] else VectorStore(settings.TM_DATA_DIR / "evaluate-cache", describer.version)
+        names = list(dict.fromkeys(options["descriptor"] or [FUSED]))
+        check(names)
         variants = VARIANTS
         if options["exclude_query"] or options["include_query"]:
             variants = ("excluded",) if options["exclude_query"] else ("official",)
-        total = len(layout.query_paths) + len(layout.pool_paths)
-        with tqdm(total=total, unit="mark", desc="evaluate", file=sys.stderr, leave=False) as bar:
-            return evaluate(
-                layout,
-                describer,
-                descriptors=list(dict.fromkeys(options["descriptor"] or [FUSED])),
-                variants=variants,
-                weights_for=_live_weights(describer.version),
-                only_groups=only,
-                store=store,
-                done=bar.update,
-            )
+        cache = None if options["no_cache"] else settings.TM_DATA_DIR / "evaluate-cache"
+        try:
+            describer = Describer() if any(uses_describer(name) for name in names) else None
+            shared = describer is not None and shares_general(names, describer)
+            runs = len(passes(names, encoder_is_general=shared))
+            total = runs * (len(layout.query_paths) + len(layout.pool_paths))
+            with tqdm(total=total, unit="mark", desc="evaluate", file=sys.stderr, leave=False) as bar:
+                return evaluate(
+                    layout,
+                    describer,
+                    descriptors=names,
+                    variants=variants,
+                    weights_for=_live_weights(describer.version) if describer and FUSED in names else None,
+                    only_groups=only,
+                    store=VectorStore(cache, describer.version) if describer and cache else None,
+                    vectors=cache / "vectors" if cache else None,
+                    encoder_is_general=shared,
+                    done=bar.update,
+                )
+        except WeightsUnusable as error:
+            raise LayoutError(str(error)) from None
 
 
 def _live_weights(descriptors_version: str) -> Any:
-    """Weights of the live parameter set for each query's cluster; None (equal weights) where there is none.
+    """Weights of the live parameter set for each query's cluster; None (the first weights) where there is none.
 
     A clean clone has no database, and that is fine here.
     """

@@ -1,0 +1,81 @@
+"""Marks per second of every row on the same images, one row after the other, in several rounds.
+
+Content in memory -> decoded, normalised, encoded, whitened; what rows have in common is computed anew for each. A
+round holds every row, so that a machine that slows down slows all of them; figures are medians over the rounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from search.retrieval.describe import Describer
+from search.retrieval.descriptors import SET_OF
+from search.retrieval.descriptors.general import whole
+from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder
+from search.retrieval.imaging import Picture, decode_picture, reduce_picture
+from search.retrieval.normalise import normalise
+from search.retrieval.whitening import Whitening
+from tuning.evaluation.rows import ENCODER, FROZEN, FROZEN_DIM, FROZEN_SIDE, EncodedMarks
+
+CHUNK = 32
+Describe = Callable[[Sequence[Picture]], object]
+
+
+def time_rows(
+    rows: Mapping[str, Describe], images: Sequence[bytes], rounds: int, done: Callable[[], None] = lambda: None
+) -> dict[str, list[float]]:
+    """Row -> seconds a mark, one figure for each round."""
+    for describe in rows.values():
+        describe([decode_picture(data) for data in images[:8]])
+    took: dict[str, list[float]] = {name: [] for name in rows}
+    for _ in range(rounds):
+        for name, describe in rows.items():
+            start = time.perf_counter()
+            for at in range(0, len(images), CHUNK):
+                describe([decode_picture(data) for data in images[at : at + CHUNK]])
+            took[name].append((time.perf_counter() - start) / len(images))
+            done()
+    return took
+
+
+def ratio(took: Mapping[str, Sequence[float]], one: str, other: str) -> float:
+    """How many times as long `one` takes: the median over the rounds, each compared within itself."""
+    return float(np.median(np.divide(took[one], took[other])))
+
+
+def describing(names: Sequence[str], describer: Describer, encoder: EncodedMarks | None) -> dict[str, Describe]:
+    """What describes the marks of each row and nothing more. The encoder's neighbour is frozen-mac."""
+    frozen = [name for name in names if name in FROZEN]
+    rest = [name for name in names if name not in FROZEN and name != ENCODER]
+    made: dict[str, Describe] = {name: _frozen(FROZEN[name]) for name in sorted(frozen, key="frozen-mac".__eq__)}
+    if encoder is not None and ENCODER in names:
+        made[ENCODER] = encoder.vectors
+    for name in rest:
+        made[name] = _component(name, describer) if name in describer.components else describer.describe
+    return made
+
+
+def _frozen(pooling: str) -> Describe:
+    encoder = EfficientNetLiteEncoder(pooling)
+    # Its numbers do not matter for the time it takes.
+    whitening = Whitening(np.zeros(encoder.dim, np.float32), np.eye(encoder.dim, FROZEN_DIM, dtype=np.float32))
+
+    def describe(pictures: Sequence[Picture]) -> object:
+        views = np.stack([whole(normalise(reduce_picture(picture)), FROZEN_SIDE) for picture in pictures])
+        return whitening.apply(encoder.encode(views))
+
+    return describe
+
+
+def _component(name: str, describer: Describer) -> Describe:
+    """One descriptor, with the one whose space its elements live in."""
+    parts = [describer.components[part] for part in (SET_OF.get(name), name) if part is not None]
+
+    def describe(pictures: Sequence[Picture]) -> object:
+        marks = [normalise(reduce_picture(picture)) for picture in pictures]
+        return [part.describe(marks) for part in parts]
+
+    return describe

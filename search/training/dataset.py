@@ -1,0 +1,79 @@
+"""Training marks on disk: normalised grey pictures and what family each belongs to.
+
+A directory made by benchmarks/build_training.py: `marks.npy`, uint8 (n, side, side), read through the page cache,
+and `index.json` with a name, a family and a kind for each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+MARKS, INDEX = "marks.npy", "index.json"
+ALONE = -1
+"""The family number of a mark without known relatives."""
+
+KINDS = ("family", "brand", "variant", "concept", "alone")
+"""Where a family comes from: the cleaned logo families; one brand drawn by several packs; one drawing in several
+styles of a pack (outlined, filled, boxed, thin); one subject drawn by several packs; none."""
+
+
+class DatasetError(ValueError):
+    """The training data cannot be used; str(e) is a sentence."""
+
+
+@dataclass(frozen=True)
+class TrainingMarks:
+    """n marks. grey: uint8 (n, side, side), dark ink on white. families: (n,) number or ALONE.
+    kinds: (n,) index into KINDS. names: n texts `pack:icon`."""
+
+    grey: NDArray[np.uint8]
+    families: NDArray[np.int64]
+    kinds: NDArray[np.int64]
+    names: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.grey)
+
+    @property
+    def side(self) -> int:
+        return int(self.grey.shape[1])
+
+    @classmethod
+    def load(cls, folder: Path) -> TrainingMarks:
+        """Raises DatasetError when files are missing or do not fit each other."""
+        try:
+            index = json.loads((folder / INDEX).read_text("utf-8"))
+            grey = np.load(folder / MARKS, mmap_mode="r")
+            names = [str(name) for name in index["names"]]
+            families = np.array(index["families"], np.int64)
+            kinds = np.array([KINDS.index(kind) for kind in index["kinds"]], np.int64)
+        except (OSError, ValueError, KeyError) as error:
+            raise DatasetError(
+                f"{folder} is no training data ({error}); make it with benchmarks/build_training.py --out {folder}."
+            ) from None
+        if not len(grey) == len(names) == len(families) == len(kinds) or grey.ndim != 3 or grey.dtype != np.uint8:
+            raise DatasetError(f"The files of {folder} do not belong together; build them again.")
+        return cls(grey, families, kinds, names)
+
+    def members(self) -> dict[int, NDArray[np.int64]]:
+        """Family -> its rows; only families of two marks or more."""
+        order = np.argsort(self.families, kind="stable")
+        numbers, starts = np.unique(self.families[order], return_index=True)
+        rows = np.split(order, starts[1:])
+        return {int(n): r for n, r in zip(numbers, rows, strict=True) if n != ALONE and len(r) > 1}
+
+
+def write_index(
+    folder: Path, names: Sequence[str], families: Sequence[int], kinds: Sequence[str], source: dict[str, object]
+) -> None:
+    """Write `index.json` under another name first: data without an index is not yet data."""
+    content = {"names": list(names), "families": list(families), "kinds": list(kinds), "source": source}
+    partial = folder / f"{INDEX}.tmp"
+    partial.write_text(json.dumps(content) + "\n", "utf-8")
+    partial.replace(folder / INDEX)

@@ -1,0 +1,74 @@
+"""Named recipes: everything that decides what comes out of a training run, besides the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from search.training.augment import COPYIST
+
+SHARES: Mapping[str, float] = MappingProxyType(
+    {"family": 0.45, "brand": 0.25, "variant": 0.12, "concept": 0.06, "alone": 0.12}
+)
+"""Of the pairs in a batch. The cleaned families are most like what an examiner meets, so they come most often."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A run of supervised contrastive training.
+
+    sides: (first step, pixels) in order: small pictures first, the full size at the end. pairs: families in a
+    batch, two marks of each. hard_from: step from which look-alike families share a batch. memory: vectors of
+    earlier steps as further strangers, from `hard_from` on. average: decay of the averaged weights, which are
+    what is kept. frozen: blocks that keep their ImageNet weights. chunk: pictures in one pass; the loss is over
+    the whole batch all the same.
+    """
+
+    name: str
+    steps: int
+    sides: tuple[tuple[int, int], ...] = ((0, 128),)
+    pairs: int = 64
+    shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
+    odds: Mapping[str, float] = field(default_factory=lambda: COPYIST)
+    temperature: float = 0.07
+    rate: float = 2e-4
+    projection_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    warm_up: int = 40
+    hard: float = 0.5
+    hard_from: int = 150
+    memory: int = 0
+    koleo: float = 0.0
+    average: float = 0.99
+    frozen: int = 0
+    chunk: int = 16
+    seed: int = 0
+
+    def side(self, step: int) -> int:
+        """Pixels of the pictures at a step."""
+        return [pixels for first, pixels in self.sides if first <= step][-1]
+
+    def to_json(self) -> dict[str, Any]:
+        plain = replace(self, shares=dict(self.shares), odds=dict(self.odds))
+        return asdict(plain)
+
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        recipe.name: recipe
+        for recipe in (
+            Recipe(
+                "shipped",
+                steps=1750,
+                sides=((0, 128), (1500, 160)),
+                rate=3e-4,
+                projection_rate=5e-4,
+                frozen=2,
+                chunk=32,
+            ),
+            Recipe("smoke", steps=4, sides=((0, 64),), pairs=8, warm_up=1, hard_from=2, average=0.5),
+        )
+    }
+)

@@ -1,0 +1,205 @@
+"""The training loop: draw, augment, encode in chunks, compare the whole batch, step; checkpointed and resumable."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from search.training.augment import Copyist
+from search.training.batches import Bank, Pairs, PairSampler
+from search.training.dataset import TrainingMarks
+from search.training.network import TrademarkNetwork, even_rows
+from search.training.recipes import Recipe
+from search.training.supcon import Memory, near_duplicates, supervised_contrastive
+
+CHECKPOINT = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """pictures: uint8 (n, side, side), augmented; originals: uint8 (n, 32, 32); families: (n,)."""
+
+    pictures: Tensor
+    originals: Tensor
+    families: Tensor
+
+
+Report = Callable[[int, Mapping[str, float]], None]
+"""Called after each step with the step's number and figures: loss, rate, seconds, positive and negative cosines."""
+
+
+class Trainer:
+    """Trains a TrademarkNetwork by a recipe. With the same seed, data and threads, the CPU gives the same bytes."""
+
+    def __init__(self, network: TrademarkNetwork, marks: TrainingMarks, recipe: Recipe, *, device: str = "cpu") -> None:
+        torch.manual_seed(recipe.seed)
+        self.recipe, self.marks, self.device = recipe, marks, torch.device(device)
+        self.network = network.to(self.device).train()
+        if recipe.frozen:
+            self.network.freeze(recipe.frozen)
+        even_rows(self.network.backbone)
+        self.average = copy.deepcopy(self.network).requires_grad_(False)
+        self.sampler = PairSampler(marks, recipe.shares, pairs=recipe.pairs, hard=recipe.hard)
+        self.bank = Bank()
+        self.memory = Memory(recipe.memory, network.projection.out_features)
+        self.optimiser = _optimiser(self.network, recipe)
+        peaks = [group["lr"] for group in self.optimiser.param_groups]
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, peaks, total_steps=recipe.steps + 1, pct_start=recipe.warm_up / recipe.steps
+        )
+        self.step = 0
+
+    def run(self, folder: Path, *, report: Report, every: int = 50, until: int | None = None) -> None:
+        """Train to the recipe's end (or to step `until`), writing a checkpoint into `folder` every so many steps."""
+        last = min(self.recipe.steps, until or self.recipe.steps)
+        with ThreadPoolExecutor(1) as pool:
+            coming: Future[Batch] = pool.submit(self.batch, self.step)
+            while self.step < last:
+                start = time.perf_counter()
+                batch = coming.result()
+                if self.step + 1 < last:
+                    coming = pool.submit(self.batch, self.step + 1)
+                figures = self.train(batch)
+                report(self.step, {**figures, "seconds": time.perf_counter() - start})
+                if self.step % every == 0 or self.step == last:
+                    self.save(folder)
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step. Its randomness hangs on seed and step alone, so a resumed run draws the same."""
+        rng = np.random.default_rng((self.recipe.seed, step))
+        bank = self.bank if step >= self.recipe.hard_from else None
+        pairs: Pairs = self.sampler.draw(rng, bank)
+        change = Copyist(self.recipe.side(step), self.recipe.odds)
+        pictures = np.stack([change(self.marks.grey[row], rng) for row in pairs.rows])
+        originals = np.stack([_thumb(self.marks.grey[row]) for row in pairs.rows])
+        return Batch(torch.from_numpy(pictures), torch.from_numpy(originals), torch.from_numpy(pairs.families))
+
+    def train(self, batch: Batch) -> dict[str, float]:
+        """One step. Encoded twice, in chunks: once for the vectors, once with the gradient that the loss gives
+        each (gradient caching: Gao et al., RepL4NLP 2021), so that memory does not grow with the batch."""
+        pictures = batch.pictures.to(self.device)
+        families = batch.families.to(self.device)
+        frozen = self.recipe.frozen
+        with torch.no_grad(), self._precision():
+            # What is frozen is computed once and serves both passes.
+            chunks = (
+                [self.network.early(chunk, frozen) for chunk in pictures.split(self.recipe.chunk)] if frozen else None
+            )
+            chunks = chunks or list(pictures.split(self.recipe.chunk))
+            vectors = torch.cat([self._encode(chunk) for chunk in chunks])
+        vectors.requires_grad_()
+        loss = supervised_contrastive(
+            vectors,
+            families,
+            temperature=self.recipe.temperature,
+            ignored=near_duplicates(batch.originals.to(self.device)),
+            memory=self.memory if self.step >= self.recipe.hard_from else None,
+        )
+        (gradient,) = torch.autograd.grad(loss, vectors)
+        self.optimiser.zero_grad(set_to_none=True)
+        for chunk, slope in zip(chunks, gradient.split(self.recipe.chunk), strict=True):
+            with self._precision():
+                found = self._encode(chunk)
+            found.backward(slope)  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.schedule.step()
+        self.step += 1
+        self._follow()
+        self._remember(vectors.detach(), families)
+        figures = {"loss": float(loss.detach()), "norm": float(norm), "rate": self.optimiser.param_groups[0]["lr"]}
+        return figures | _cosines(vectors.detach(), families)
+
+    def _encode(self, chunk: Tensor) -> Tensor:
+        """A chunk of pictures, or of what the frozen blocks made of them, to unit vectors."""
+        frozen = self.recipe.frozen
+        vectors: Tensor = self.network.late(chunk, frozen) if frozen else self.network(chunk)
+        return vectors.float()
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda")
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Averaged weights; early ones average over fewer steps."""
+        decay = min(self.recipe.average, self.step / (self.step + 10))
+        for kept, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
+            kept.lerp_(now, 1 - decay)
+
+    def _remember(self, vectors: Tensor, families: Tensor) -> None:
+        self.bank.update(families.tolist(), vectors.cpu().numpy())
+        if self.recipe.memory:
+            self.memory.add(vectors, families)
+
+    def save(self, folder: Path) -> None:
+        """Write the checkpoint under another name first: one that is there is whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        state: dict[str, Any] = {
+            "step": self.step,
+            "recipe": self.recipe.to_json(),
+            "network": self.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "bank": {key: torch.from_numpy(value) for key, value in self.bank.state_dict().items()},
+            "memory": (self.memory.vectors.cpu(), self.memory.families.cpu()),
+        }
+        partial = folder / f"{CHECKPOINT}.tmp"
+        torch.save(state, partial)
+        partial.replace(folder / CHECKPOINT)
+
+    def load(self, folder: Path) -> bool:
+        """Go on from a checkpoint; False when there is none. ValueError when it is of another recipe."""
+        path = folder / CHECKPOINT
+        if not path.exists():
+            return False
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        if state["recipe"]["name"] != self.recipe.name or state["recipe"]["steps"] != self.recipe.steps:
+            raise ValueError(
+                f"The checkpoint in {folder} is of recipe {state['recipe']['name']!r}; give another --out."
+            )
+        self.step = int(state["step"])
+        self.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.bank.load_state_dict({key: value.cpu().numpy() for key, value in state["bank"].items()})
+        self.memory.vectors, self.memory.families = state["memory"]
+        return True
+
+
+def _optimiser(network: TrademarkNetwork, recipe: Recipe) -> torch.optim.Optimizer:
+    groups = [
+        {"params": list(network.backbone.parameters()), "lr": recipe.rate},
+        {"params": list(network.projection.parameters()), "lr": recipe.projection_rate},
+    ]
+    return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay)
+
+
+def _thumb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture at a sixth of its size, 32 pixels of 192: enough to tell near-duplicates."""
+    step = max(1, len(grey) // 32)
+    return np.ascontiguousarray(grey[step // 2 :: step, step // 2 :: step][:32, :32])
+
+
+def _cosines(vectors: Tensor, families: Tensor) -> dict[str, float]:
+    """Mean cosine of relatives, mean of each mark's nearest stranger, and the share of those above 0.9."""
+    sims = vectors @ vectors.T
+    same = families[:, None] == families[None, :]
+    own = torch.eye(len(sims), dtype=torch.bool, device=sims.device)
+    nearest = sims.masked_fill(same, -1.0).max(dim=1).values
+    return {
+        "relatives": float(sims[same & ~own].mean()),
+        "nearest": float(nearest.mean()),
+        "above 0.9": float((nearest > 0.9).float().mean()),
+    }

@@ -1,0 +1,90 @@
+"""`manage.py train_encoder`: train the image encoder by a named recipe; stopped, it goes on where it was."""
+
+import json
+import sys
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from search.training.recipes import RECIPES
+
+
+class Command(BaseCommand):
+    help = "Train the image encoder on families of marks (benchmarks/build_training.py makes the data)."
+    requires_system_checks: tuple[str, ...] = ()
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--config", required=True, choices=sorted(RECIPES), help="recipe")
+        parser.add_argument("--data", type=Path, default=Path("build/training"), help="training marks")
+        parser.add_argument("--out", type=Path, help="checkpoints and log (default: build/encoder-CONFIG)")
+        parser.add_argument("--val", type=Path, metavar="DIR", help="queries/ and pool/ to measure on meanwhile")
+        parser.add_argument("--val-pool", type=int, default=3000, help="marks of that pool")
+        parser.add_argument("--validate-every", type=int, default=250, metavar="STEPS")
+        parser.add_argument("--threads", type=int, default=2)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        import torch
+
+        from search.training.dataset import DatasetError, TrainingMarks
+        from search.training.run import start
+        from tuning.evaluation import LayoutError
+
+        torch.set_num_threads(options["threads"])
+        recipe = RECIPES[options["config"]]
+        out: Path = options["out"] or Path("build") / f"encoder-{recipe.name}"
+        try:
+            marks = TrainingMarks.load(options["data"])
+            trainer = start(marks, recipe, out)
+            measure = (
+                _measure(options["val"], options["val_pool"], recipe.side(recipe.steps)) if options["val"] else None
+            )
+        except (DatasetError, LayoutError, ValueError) as error:
+            raise CommandError(str(error)) from None
+        with (
+            tqdm(total=recipe.steps, initial=trainer.step, unit="step", file=sys.stderr) as bar,
+            (out / "log.jsonl").open("a", encoding="utf-8") as log,
+        ):
+
+            def report(step: int, figures: Mapping[str, float]) -> None:
+                line = {"step": step, **{name: round(value, 5) for name, value in figures.items()}}
+                if measure is not None and (step % options["validate_every"] == 0 or step == recipe.steps):
+                    line |= {f"val {name}": value for name, value in measure(trainer.average).items()}
+                    bar.write(json.dumps(line), file=sys.stderr)
+                log.write(json.dumps(line) + "\n")
+                log.flush()
+                bar.set_postfix(loss=f"{figures['loss']:.3f}")
+                bar.update()
+
+            trainer.run(out, report=report)
+        self.stdout.write(f"Trained {trainer.step} steps; the checkpoint is in {out}.")
+
+
+def _measure(folder: Path, pool: int, side: int) -> Any:
+    """A function of a network: figures on held-out families, its vectors plain and whitened."""
+    import cv2
+    import numpy as np
+
+    from search.retrieval.imaging import decode_picture
+    from search.retrieval.normalise import normalise, resized
+    from search.retrieval.whitening import Whitening
+    from search.training.network import TrademarkNetwork, plain, vectors_of
+    from tuning.evaluation import load
+    from tuning.evaluation.vectors import vector_figures
+
+    cv2.setNumThreads(1)
+    layout = load(folder / "queries", folder / "pool")
+    paths = [*layout.query_paths, *layout.pool_paths[:pool]]
+    grey = np.stack([resized(normalise(decode_picture(p.read_bytes())).grey, side)[:, :, 0] for p in tqdm(paths)])
+
+    def measure(network: TrademarkNetwork) -> dict[str, float]:
+        vectors = vectors_of(plain(network), grey)
+        white = Whitening.fit(vectors[len(layout.groups) :], vectors.shape[1]).apply(vectors)
+        found = vector_figures(vectors, layout.groups)
+        return found | {f"white {k}": v for k, v in vector_figures(white, layout.groups).items()}
+
+    return measure
