@@ -34,15 +34,15 @@ from benchmarks.iconify.concepts import (
     concepts_of,
     permitted,
 )
+from search.retrieval.descriptors.semantic import GivesFeatures
 from search.retrieval.encoders import Encoder
 from search.retrieval.normalise import normalise, resized
-from search.retrieval.pooling import POOLINGS
 
 SIDE = 192
 """Side of the pictures that are kept; an encoder that takes another is given them resized."""
 WORDS = 500
 FROZEN = "search.retrieval.encoders.efficientnet_lite:EfficientNetLiteEncoder"
-POOLED = ("gem", "spoc")
+_CHUNK = 16
 _DRAWN, _NOTHING = 1, 2
 
 
@@ -117,9 +117,9 @@ def draw(marks: ConceptMarks, out: Path) -> tuple[NDArray[np.uint8], NDArray[np.
     return grey, np.asarray(state == _DRAWN)
 
 
-def _open(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+def _open(path: Path, shape: tuple[int, ...], kind: Any = np.uint8) -> NDArray[Any]:
     mode = "r+" if path.is_file() else "w+"
-    return np.lib.format.open_memmap(path, mode=mode, dtype=np.uint8, shape=None if mode == "r+" else shape)
+    return np.lib.format.open_memmap(path, mode=mode, dtype=kind, shape=None if mode == "r+" else shape)
 
 
 def _draw(job: tuple[int, str]) -> tuple[int, NDArray[np.uint8] | None]:
@@ -151,46 +151,41 @@ class Source:
 
 def encode(
     grey: NDArray[np.uint8], drawn: NDArray[np.bool_], source: Source, cache: Path, *, part: str
-) -> dict[str, NDArray[np.float32]]:
-    """Pooling -> features (n, dim) of the drawn pictures, kept in `cache` under `part`. Goes on where it was.
+) -> NDArray[np.float32]:
+    """Features (n, d) of the drawn pictures, kept in `cache` under `part`. Goes on where it was.
 
-    An encoder that gives maps is pooled in each way of POOLED; one that gives vectors has the one pooling "own".
     One process a core with one thread each: with other work on the machine twice as fast as threads (measured).
     """
     encoder = source.load()
-    names = _poolings(encoder, source.side)
-    path = cache / f"{part}-{encoder.name}-{encoder.version}-{source.side}-{len(grey)}.npy"
-    mode = "r+" if path.is_file() else "w+"
-    shape = None if mode == "r+" else (len(grey), len(names), encoder.dim)
-    rows = np.lib.format.open_memmap(path, mode=mode, dtype=np.float16, shape=shape)
+    dim = features_of(encoder, np.full((1, source.side, source.side, 3), 255, np.uint8)).shape[1]
+    print_ = f"{part}-{encoder.version.replace(':', '-')}-{source.side}-{len(grey)}.npy"
+    rows = _open(cache / print_, (len(grey), dim), np.float16)
     # A row of zeros was not encoded yet: the features of a picture are never all zero.
-    todo = np.flatnonzero(drawn & ~rows[:, :, ::16].any(axis=(1, 2)))
-    step = encoder.batch(source.side)
-    chunks = [todo[start : start + step] for start in range(0, len(todo), step)]
+    todo = np.flatnonzero(drawn & ~rows[:, ::16].any(axis=1))
+    chunks = [todo[start : start + _CHUNK] for start in range(0, len(todo), _CHUNK)]
     jobs = (np.stack([resized(grey[row], source.side) for row in chunk]) for chunk in chunks)
     if chunks:
-        with multiprocessing.get_context("spawn").Pool(os.cpu_count(), _start, (source, names)) as workers:
+        with multiprocessing.get_context("spawn").Pool(os.cpu_count(), _start, (source,)) as workers:
             made = workers.imap(_encode, jobs)
             for chunk, features in zip(chunks, tqdm(made, total=len(chunks), desc="encode", unit="batch"), strict=True):
                 rows[chunk] = features
-    return {name: rows[:, place].astype(np.float32) for place, name in enumerate(names)}
+    return np.asarray(rows, dtype=np.float32)
 
 
-def _poolings(encoder: Encoder, side: int) -> tuple[str, ...]:
-    blank = np.full((1, side, side, 3), 255, np.uint8)
-    return POOLED if encoder.encode(blank).ndim == 4 else ("own",)
+def features_of(encoder: Encoder, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What the semantic head is given of an encoder: its pooled features where it hands them out, else its vectors."""
+    return encoder.encode_both(images)[1] if isinstance(encoder, GivesFeatures) else encoder.encode(images)
 
 
-_worker: dict[str, Any] = {}
+_worker: dict[str, Encoder] = {}
 
 
-def _start(source: Source, names: Sequence[str]) -> None:
+def _start(source: Source) -> None:
     import torch
 
     torch.set_num_threads(1)
-    _worker.update(encoder=source.load(), names=names)
+    _worker["encoder"] = source.load()
 
 
 def _encode(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    made = _worker["encoder"].encode(images)
-    return np.stack([made if name == "own" else POOLINGS[name](made) for name in _worker["names"]], axis=1)
+    return features_of(_worker["encoder"], images)

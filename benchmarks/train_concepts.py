@@ -1,6 +1,6 @@
 """Fit the semantic head (and the Vienna vectors) on what icon packs say their icons show; prints JSON.
 
-    python benchmarks/train_concepts.py [--encoder MODULE:CLASS] [--pooling gem] [--pictures DIR] [--write]
+    python benchmarks/train_concepts.py [--encoder MODULE:CLASS] [--pictures DIR] [--write]
 
 The packs of benchmarks/iconify/concepts.py HELD_OUT_PACKS are never trained on; benchmarks/concepts.py measures there.
 Pictures, features and phrases are kept in --cache, so that another fit takes a minute and another encoder only its own
@@ -26,7 +26,6 @@ from benchmarks.concept_marks import FROZEN, ConceptMarks, Source, draw, encode,
 from benchmarks.concept_phrases import Phrases, said_of  # noqa: E402
 from benchmarks.iconify.concepts import Concept  # noqa: E402
 from search.retrieval.descriptors.semantic import FILE, SemanticHead  # noqa: E402
-from search.retrieval.pooling import unit  # noqa: E402
 from search.retrieval.vienna import FILE as VIENNA_FILE  # noqa: E402
 from search.retrieval.vienna import Vienna  # noqa: E402
 from search.training.concepts import Settings, fit  # noqa: E402
@@ -52,7 +51,7 @@ def load(args: argparse.Namespace) -> Data:
     source = Source(args.encoder, args.side)
     marks = gather(args.package, ROOT / "build", train=args.train, held_out=args.held_out)
     grey, drawn = draw(marks, args.cache / "marks")
-    pooled = joined(encode(grey, drawn, source, args.cache, part="marks"), args.pooling)
+    pooled = encode(grey, drawn, source, args.cache, part="marks")
     here = np.flatnonzero(drawn)
     learnt, kept = here[here < len(marks.train)], here[here >= len(marks.train)]
     train, features = [marks.train[row] for row in learnt], pooled[learnt]
@@ -66,7 +65,7 @@ def load(args: argparse.Namespace) -> Data:
         held_out=[marks.held_out[row - len(marks.train)] for row in kept],
         held_out_features=pooled[kept],
         words=marks.words,
-        made_for={"encoder": encoder.version, "pooling": args.pooling, "side": str(args.side)},
+        made_for={"encoder": encoder.version, "side": str(args.side)},
     )
 
 
@@ -76,15 +75,8 @@ def _drawn_already(
     names = json.loads((args.pictures / "index.json").read_text("utf-8"))["names"]
     chosen = gather_drawn(marks, names, most=args.drawn)
     grey = np.load(args.pictures / "marks.npy", mmap_mode="r")[[row for row, _ in chosen]]
-    pooled = encode(grey, np.ones(len(grey), bool), source, args.cache, part="drawn")
-    return [concept for _, concept in chosen], joined(pooled, args.pooling)
-
-
-def joined(pooled: dict[str, NDArray[np.float32]], pooling: str) -> NDArray[np.float32]:
-    """The features of a pooling, or of several joined by "+", each of unit length."""
-    if "own" in pooled:
-        return pooled["own"]
-    return np.concatenate([unit(pooled[name]) for name in pooling.split("+")], axis=1)
+    features = encode(grey, np.ones(len(grey), bool), source, args.cache, part="drawn")
+    return [concept for _, concept in chosen], features
 
 
 def parser() -> argparse.ArgumentParser:
@@ -93,7 +85,6 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--cache", type=Path, default=ROOT / "build" / "semantic")
     made.add_argument("--encoder", default=FROZEN, metavar="MODULE:CLASS")
     made.add_argument("--side", type=int, default=192)
-    made.add_argument("--pooling", default="gem", help='"gem", "spoc", "gem+spoc"; of no account for pooled encoders')
     made.add_argument("--pictures", type=Path, help="training data of the encoder, to learn from too")
     made.add_argument("--train", type=int, default=TRAIN)
     made.add_argument("--held-out", type=int, default=HELD_OUT)

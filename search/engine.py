@@ -13,6 +13,7 @@ from django.conf import settings
 from search.errors import Unavailable
 from search.microbatch import MicroBatcher
 from search.retrieval.describe import Describer, Description
+from search.retrieval.descriptors.semantic import NAME as SEMANTIC
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.imaging import Picture, decode_picture
 from search.retrieval.parameters import Parameters
@@ -83,7 +84,8 @@ class Engine:
         searcher = self.searcher()
         answer = searcher.search(description, parameters, filters=filters, depth=depth, candidates=candidates, top=top)
         stages = {"decode": (decoded - start) * 1000, "describe": (described - decoded) * 1000}
-        return replace(answer, timings={**stages, **answer.timings}), searcher.snapshot
+        meaning = description.vectors.get(SEMANTIC)
+        return replace(answer, timings={**stages, **answer.timings}, meaning=meaning), searcher.snapshot
 
     def status(self) -> dict[str, Any]:
         """What this worker serves, for the heartbeat. Cheap: reads what is loaded."""

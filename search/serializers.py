@@ -101,7 +101,7 @@ class SearchOutput(serializers.ModelSerializer):
         fields = [
             "id", "status", "message", "error", "owner", "image_name", "width", "height", "filters", "depth",
             "parameter_set", "snapshot", "cluster", "threshold", "scanned", "count", "timings",
-            "created_at", "finished_at",
+            "vienna", "created_at", "finished_at",
         ]  # fmt: skip
 
     def get_parameter_set(self, search: Search) -> str | None:

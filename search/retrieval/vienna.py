@@ -59,6 +59,10 @@ class Vienna:
     mean: Vectors
     deviation: Vectors
 
+    @property
+    def dim(self) -> int:
+        return int(self.keywords.shape[1])
+
     @classmethod
     def fit(cls, texts: Texts, marks: Vectors) -> Vienna:
         """marks: (n, k) semantic vectors of ordinary marks, by which scores are standardised."""

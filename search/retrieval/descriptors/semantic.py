@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from search.retrieval.encoders import WeightsUnusable
+from search.retrieval.descriptors.vector import Vector, VectorDescriptor
+from search.retrieval.encoders import Images, WeightsUnusable
+from search.retrieval.normalise import Normalised
 from search.retrieval.pooling import Vectors, unit
 
 NAME = "semantic"
@@ -29,7 +32,7 @@ class SemanticHead:
     """x = (unit(pooled) - mean) * scale;  y = unit(skip x + outer relu(inner x + b) + c).
 
     parts: mean, scale (d,); inner_weight (h, d); inner_bias (h,); outer_weight (k, h); outer_bias (k,);
-    skip_weight (k, d): float32. made_for: "encoder", "pooling", "side" and "sentences": what the features and
+    skip_weight (k, d): float32. made_for: "encoder", "side" and "sentences": what the features and
     the text vectors must come from. It has `apply`, `dim` and `version` as a Whitening has: it can stand for one.
     """
 
@@ -91,3 +94,57 @@ class SemanticHead:
                 "searching by words is off; fit it again with benchmarks/train_concepts.py."
             )
         return cls(parts, made_for)
+
+
+@runtime_checkable
+class GivesFeatures(Protocol):
+    """An encoder that can hand out, from one pass, its vectors and the pooled features they are made from."""
+
+    def encode_both(self, images: Images) -> tuple[Vectors, Vectors]:
+        """uint8 RGB (n, h, w, 3) -> vectors (n, dim) as `encode` gives them, features (n, d)."""
+        ...
+
+
+@dataclass(frozen=True)
+class SemanticDescriptor:
+    """The meaning of a mark, from the very pass of the encoder that `general` takes.
+
+    whole: `general`; its encoder must be the one that `head` was made for, at the same side.
+    """
+
+    whole: VectorDescriptor
+    head: SemanticHead
+    name: str = NAME
+
+    @property
+    def version(self) -> str:
+        """Everything that changes the vector, in words."""
+        return f"{self.name}:{self.whole.encoder.version}:{self.whole.side}:{self.head.version}"
+
+    def describe(self, marks: Sequence[Normalised]) -> list[Vector | None]:
+        """By itself: unit vectors (k,)."""
+        return self.describe_both(marks)[1]
+
+    def describe_both(self, marks: Sequence[Normalised]) -> tuple[list[Vector | None], list[Vector | None]]:
+        """`general` and `semantic` of each mark from one pass; a blank mark has no meaning."""
+        views = [self.whole.view(mark, self.whole.side) for mark in marks]
+        images = np.stack([view for view in views if view is not None]) if marks else np.zeros((0, 1, 1, 3), np.uint8)
+        encoder = self.whole.encoder
+        if isinstance(encoder, GivesFeatures):
+            pooled, features = encoder.encode_both(images)
+        else:
+            pooled = features = encoder.encode(images)
+        wholes, meanings = iter(self.whole.whitening.apply(pooled)), iter(self.head.apply(features))
+        both = [(None, None) if view is None else (next(wholes), next(meanings)) for view in views]
+        return [w for w, _ in both], [None if mark.blank else m for mark, (_, m) in zip(marks, both, strict=True)]
+
+    @classmethod
+    def load(cls, whole: VectorDescriptor, path: Path) -> SemanticDescriptor:
+        """Raises WeightsUnusable when the head is missing or was made for another encoder or side."""
+        head = SemanticHead.load(path, encoder=whole.encoder.version)
+        if head.made_for.get("side") != str(whole.side):
+            raise WeightsUnusable(
+                f"The semantic head was fitted at {head.made_for.get('side', '?')} px, not at {whole.side} px, so "
+                "searching by words is off; fit it again with benchmarks/train_concepts.py."
+            )
+        return cls(whole, head)

@@ -66,11 +66,20 @@ class TrademarkEncoder:
 
     def encode(self, images: Images) -> Vectors:
         """uint8 RGB (n, h, w, 3) -> float32 (n, dim), not normalised."""
+        return self.encode_both(images)[0]
+
+    def encode_both(self, images: Images) -> tuple[Vectors, Vectors]:
+        """`encode`'s vectors (n, dim), and the pooled features (n, 1280) that they are projected from
+        (descriptors.semantic)."""
+        pool, project = self._head
         out = np.empty((len(images), self.dim), np.float32)
+        features = np.empty((len(images), project.in_features), np.float32)
         with torch.inference_mode():
             for rows, pixels in batches(images, self._device):
-                out[rows] = self._head(self._network(pixels)).cpu().numpy()
-        return out
+                pooled = pool(self._network(pixels))
+                features[rows] = pooled.cpu().numpy()
+                out[rows] = project(pooled).cpu().numpy()
+        return out, features
 
 
 def read_card(weights: Path) -> Mapping[str, Any]:

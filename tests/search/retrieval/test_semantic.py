@@ -4,7 +4,7 @@ import pytest
 from search.retrieval.descriptors.semantic import SemanticHead
 from search.retrieval.encoders import WeightsUnusable
 
-MADE_FOR = {"encoder": "e-1", "pooling": "gem", "side": "192", "sentences": "s-1"}
+MADE_FOR = {"encoder": "e-1", "side": "192", "sentences": "s-1"}
 
 
 def head(**changed):
