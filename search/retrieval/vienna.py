@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,7 +105,7 @@ class Vienna:
         """Half precision, under another name first."""
         from safetensors.numpy import save
 
-        content = {
+        content: dict[str, NDArray[Any]] = {
             "keywords": self.keywords.astype(np.float16), "owners": self.owners.astype(np.int16),
             "mean": self.mean.astype(np.float32), "deviation": self.deviation.astype(np.float32),
         }  # fmt: skip

@@ -141,7 +141,7 @@ def fit(
             given = x[batch] + settings.noise * torch.randn(len(batch), x.shape[1])
             loss = contrast(head(given), vectors[texts], same, settings.temperature)
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
             losses.append(float(loss.detach()))

@@ -53,10 +53,10 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         count, length, _ = x.shape
-        parts = (
+        query, key, value = (
             dense(x).view(count, length, _HEADS, -1).transpose(1, 2) for dense in (self.query, self.key, self.value)
         )
-        heads = nn.functional.scaled_dot_product_attention(*parts, attn_mask=mask)
+        heads = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
         x = self.attended(x + self.joined(heads.transpose(1, 2).reshape(count, length, DIM)))
         y: Tensor = self.done(x + self.outer(nn.functional.gelu(self.inner(x))))
         return y

@@ -56,7 +56,7 @@ class TrademarkEncoder:
         self.card = read_card(weights)
         tensors, metadata = _read(weights, str(self.card.get("sha256", "")))
         network, projection, p = _assembled(weights.name, tensors, metadata)
-        self.dim = projection.out_features
+        self.dim, self._wide = int(projection.out_features), int(projection.in_features)
         self._head = nn.Sequential(GeneralisedMean(p), projection).to(self._device).eval().requires_grad_(False)
         self._network = placed(network, self._device)
 
@@ -73,7 +73,7 @@ class TrademarkEncoder:
         (descriptors.semantic)."""
         pool, project = self._head
         out = np.empty((len(images), self.dim), np.float32)
-        features = np.empty((len(images), project.in_features), np.float32)
+        features = np.empty((len(images), self._wide), np.float32)
         with torch.inference_mode():
             for rows, pixels in batches(images, self._device):
                 pooled = pool(self._network(pixels))
