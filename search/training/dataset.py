@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +32,13 @@ class DatasetError(ValueError):
 @dataclass(frozen=True)
 class TrainingMarks:
     """n marks. grey: uint8 (n, side, side), dark ink on white. families: (n,) number or ALONE.
-    kinds: (n,) index into KINDS. names: n texts `pack:icon`."""
+    kinds: (n,) index into KINDS. names: n texts `pack:icon`. source: where the marks come from."""
 
     grey: NDArray[np.uint8]
     families: NDArray[np.int64]
     kinds: NDArray[np.int64]
     names: Sequence[str]
+    source: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.grey)
@@ -60,7 +62,7 @@ class TrainingMarks:
             ) from None
         if not len(grey) == len(names) == len(families) == len(kinds) or grey.ndim != 3 or grey.dtype != np.uint8:
             raise DatasetError(f"The files of {folder} do not belong together; build them again.")
-        return cls(grey, families, kinds, names)
+        return cls(grey, families, kinds, names, index.get("source", {}))
 
     def members(self) -> dict[int, NDArray[np.int64]]:
         """Family -> its rows; only families of two marks or more."""

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLite0
 from search.retrieval.encoders.trademark import ARCHITECTURE, POOLING, tensors_digest
+from search.training.network import plain
+from search.training.trainer import Trainer
 
-__all__ = ["save_encoder"]
+__all__ = ["export_run", "save_encoder"]
 
 Precision = Literal["float32", "float16", "int8"]
 
@@ -61,6 +63,15 @@ def save_encoder(
     partial.replace(path)
     _write(path.with_suffix(".json"), json.dumps(card, indent=1, ensure_ascii=False) + "\n")
     return sha
+
+
+def export_run(run: Trainer, folder: Path, *, source: Mapping[str, Any]) -> Path:
+    """Write `folder`/encoder.safetensors and its card from the averaged weights of a run. source: of the data."""
+    network = plain(run.average)
+    path = folder / "encoder.safetensors"
+    card = {"recipe": run.recipe.to_json(), "steps": run.step, "data": dict(source)}
+    save_encoder(path, network.backbone, network.projection, p=network.pool.p, metadata=card)
+    return path
 
 
 def stored(state: Mapping[str, Tensor], precision: Precision) -> dict[str, Tensor]:

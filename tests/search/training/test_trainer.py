@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from search.retrieval.encoders.efficientnet_lite import imagenet_weights
+from search.retrieval.encoders.trademark import TrademarkEncoder
 from search.training.dataset import TrainingMarks
+from search.training.export import export_run
 from search.training.network import TrademarkNetwork
 from search.training.recipes import RECIPES, Recipe
 from search.training.trainer import Trainer
@@ -84,3 +87,16 @@ def test_a_checkpoint_of_another_recipe_is_refused(marks: TrainingMarks, tmp_pat
 def test_the_side_grows_with_the_steps() -> None:
     recipe = replace(RECIPE, sides=((0, 32), (3, 64)))
     assert [recipe.side(step) for step in range(5)] == [32, 32, 32, 64, 64]
+
+
+def test_a_run_is_exported_with_its_recipe_and_its_data(marks: TrainingMarks, tmp_path: Path) -> None:
+    it = trainer(marks)
+    run(it, tmp_path, until=1)
+    path = export_run(it, tmp_path, source={"licences": {"MIT": 28}})
+    found = TrademarkEncoder(device="cpu", weights=path)
+    assert found.card["recipe"]["name"] == "smoke"
+    assert (found.card["steps"], found.card["data"]) == (1, {"licences": {"MIT": 28}})
+    grey = np.asarray(marks.grey[:4])
+    vectors = found.encode(np.repeat(grey[..., None], 3, axis=3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    assert (vectors * it.vectors(grey)).sum(axis=1) == pytest.approx(np.ones(4), abs=1e-3)

@@ -72,6 +72,7 @@ class Command(SentenceCommand):
 
     def _train(self, options: Mapping[str, Any]) -> None:
         from search.training.dataset import DatasetError, TrainingMarks
+        from search.training.export import export_run
         from search.training.run import start
         from tuning.evaluation import LayoutError
 
@@ -102,7 +103,10 @@ class Command(SentenceCommand):
                 bar.update()
 
             trainer.run(out, report=report)
-        self.stdout.write(f"Trained {trainer.step} steps; the checkpoint is in {out}.")
+        what = f"the checkpoint is in {out}"
+        if isinstance(trainer, Trainer):
+            what = f"{export_run(trainer, out, source=marks.source)} and its model card can be used"
+        self.stdout.write(f"Trained {trainer.step} steps; {what}.")
 
 
 _WHITENED = 256
