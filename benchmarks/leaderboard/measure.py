@@ -112,28 +112,22 @@ def tune_on(
     axes = [axis for axis, name in enumerate(DESCRIPTORS) if name in names]
     attempts = 0
 
-    def spread(w: Sequence[float]) -> list[float]:
-        full = [0.0] * len(DESCRIPTORS)
-        for axis, value in zip(axes, w, strict=True):
-            full[axis] = value
-        return full
-
     def count() -> None:
         nonlocal attempts
         attempts += 1
         tried()
 
-    best, score = tune(lambda w: mean_ap(queries, spread(w)), len(axes), tried=count)
-    total = sum(best)
+    best, score = tune(queries, axes, tried=count)
+    equal = [1 / len(axes) if axis in axes else 0.0 for axis in range(len(DESCRIPTORS))]
     facts = {
         "queries": len(queries),
         "groups": len({g for g in layout.groups if layout.groups.count(g) > 1}),
         "marks": marks,
-        "equal": mean_ap(queries, spread([1 / len(axes)] * len(axes))),
+        "equal": mean_ap(queries, equal),
         "best": score,
         "tried": attempts,
     }
-    return [value / total for value in spread(best)], facts
+    return best, facts
 
 
 def _tuning_queries(

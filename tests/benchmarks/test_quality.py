@@ -184,13 +184,18 @@ def test_ties_count_against_the_query():
     assert Query.of(sims, np.array([1]), own=0).ap(np.ones(1, np.float32)) == pytest.approx(1 / 3)
 
 
-def test_the_search_finds_the_top_of_a_hill_on_the_simplex():
-    top = np.array([0.2, 0.7, 0.1])
+def test_tuning_finds_the_descriptor_that_tells_relatives_apart():
+    rng = np.random.default_rng(3)
+    queries = []
+    for _ in range(12):
+        sims = rng.random((30, 3)).astype(np.float32)
+        sims[1:4, 2] += 0.3
+        queries.append(Query.of(sims, np.array([1, 2, 3]), own=0))
     tried = []
-    best, score = tune(lambda w: -float(np.abs(np.array(w) - top).sum()), 3, tried=lambda: tried.append(1))
-    np.testing.assert_allclose(best, top, atol=0.02)
-    assert sum(best) == pytest.approx(1) and min(best) >= 0
-    assert score > -0.05 and len(tried) < 300
+    best, score = tune(queries, [0, 2], tried=lambda: tried.append(1))
+    assert best[1] == 0 and best[2] > 0.6 and sum(best) == pytest.approx(1)
+    assert score == pytest.approx(mean_ap(queries, best)) and score > mean_ap(queries, [0.5, 0, 0.5])
+    assert 4 < len(tried) < 100
 
 
 def test_first_results_leave_the_query_out_and_cross_chunks():

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import nn
 
 from search.retrieval.calibration import Calibration
+from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLite0
 from search.retrieval.imaging import decode_picture
@@ -95,7 +96,9 @@ def test_chunks_equal_the_plain_product_and_a_missing_vector_compares_with_nothi
 def test_the_fused_row_without_a_register_has_the_weights_of_a_new_one(layout):
     found = to_json(run(layout, ["fused", "fused-equal"], PixelSource()))["descriptors"]
     assert list(found) == ["fused", "fused-equal"]
-    weighted = to_json(run(layout, ["fused", "general"], PixelSource(), weights_for=lambda d: np.eye(3)[0]))
+    weighted = to_json(
+        run(layout, ["fused", "general"], PixelSource(), weights_for=lambda d: np.eye(len(DESCRIPTORS))[0])
+    )
     assert weighted["descriptors"]["fused"] == weighted["descriptors"]["general"]
 
 
