@@ -60,6 +60,6 @@ def _mark(run: TuningRun | None) -> None:
     """The history: this one is live, the one before is retired."""
     with transaction.atomic():
         live = TuningRun.objects.filter(kind=TuningRun.Kind.ENCODER, state=State.LIVE)
-        live.exclude(pk=run.pk if run else None).update(state=State.RETIRED)
+        live.update(state=State.RETIRED)
         if run is not None:
             TuningRun.objects.filter(pk=run.pk).update(state=State.LIVE)

@@ -50,8 +50,8 @@ class Command(SentenceCommand):
 
         version = encoder_activate(encoder_id=encoder_id)
         self.stdout.write(
-            f"Encoder {encoder_id} (descriptors {version}) is in use. Now run `manage.py snapshot`: searches go on with "
-            "the old one until the register is described with the new one."
+            f"Encoder {encoder_id} (descriptors {version}) is in use. Now run `manage.py snapshot`: searches go on "
+            "with the old one until the register is described with the new one."
         )
 
     def _from_feedback(self) -> None:
