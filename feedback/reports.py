@@ -12,15 +12,19 @@ from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet
 from reportlab.lib.units import mm
-from reportlab.platypus import Flowable, Image, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
 
 from feedback.models import Conclusion, Report
+from feedback.pictures import picture
 from feedback.selectors import selected_numbers
 from feedback.services import search_conclude
 from search import media
 from search.models import Search, SearchResult
 from search.selectors import results_of
 from search.services import preview_name
+from search.templatetags.portal import descriptor
+
+_THUMBNAIL = 22 * mm
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,7 @@ def render_pdf(content: ReportContent) -> bytes:
 
     stamps = Table([[text(label), text(value)] for label, value in content.stamps], colWidths=[34 * mm, 80 * mm])
     stamps.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("BOTTOMPADDING", (0, 0), (-1, -1), 1)]))
-    query = _picture(preview_name(content.search.image), 50 * mm) or text("(image no longer on file)")
+    query = picture(preview_name(content.search.image), 50 * mm) or text("(image no longer on file)")
     header = Table([[query, stamps]], colWidths=[58 * mm, 116 * mm], style=[("VALIGN", (0, 0), (-1, -1), "TOP")])
     count = len(content.results)
     story: list[Flowable] = [
@@ -176,7 +180,7 @@ def render_pdf(content: ReportContent) -> bytes:
         text(f"{count} mark{'' if count == 1 else 's'} selected", styles["Heading2"]),
     ]
     if content.results:
-        story.append(_result_table(content.results, text))
+        story.append(_result_table(content.search, content.results, text))
     else:
         story.append(text("The examiner selected no mark as a conflict.", styles["BodyText"]))
 
@@ -193,9 +197,10 @@ def render_pdf(content: ReportContent) -> bytes:
     return out.getvalue()
 
 
-def _result_table(results: list[SearchResult], text: Any) -> Table:
+def _result_table(search: Search, results: list[SearchResult], text: Any) -> Table:
+    """One row per mark. Where a part matches best, query and mark stand side by side with that part framed."""
     names = _descriptor_names(results)
-    rows = [[text(head) for head in ("Rank", "Mark", "Details", "Score", "Why")]]
+    rows = [[text(head) for head in ("Rank", "Query", "Mark", "Details", "Score", "Why")]]
     for result in results:
         mark = result.mark
         facts = [
@@ -204,20 +209,26 @@ def _result_table(results: list[SearchResult], text: Any) -> Table:
             "Nice " + ", ".join(map(str, mark.nice_classes)) if mark.nice_classes else "",
         ]
         facts.append(" · ".join(filter(None, [mark.jurisdiction, mark.status, str(mark.filing_date or "")])))
-        why = "; ".join(f"{name} {_percent(result.similarities.get(name)) or '-'}" for name in names)
-        picture = _picture(media.thumbnail_name(mark.image), 22 * mm) or text("(no image)")
+        why = "; ".join(f"{descriptor(name)} {_percent(result.similarities.get(name)) or '-'}" for name in names)
+        asked, found = result.boxes or (None, None)
+        thumbnail = media.thumbnail_name(mark.image)
+        shown = picture(thumbnail, _THUMBNAIL, found, (mark.width, mark.height)) or text("(no image)")
+        part: Any = text("whole mark")
+        if asked:
+            part = picture(preview_name(search.image), _THUMBNAIL, asked, (search.width, search.height)) or part
         details = [text(mark.name), *[text(fact) for fact in facts if fact]]
         origin = "pre-selected" if result.preselected else "added by the examiner"
         rows.append(
             [
                 text(result.rank),
-                picture,
+                part,
+                shown,
                 details,
                 [text(f"{100 * result.score:.1f} %"), text(origin)],
                 text(why),
             ]
         )
-    table = Table(rows, colWidths=[12 * mm, 28 * mm, 68 * mm, 28 * mm, 38 * mm], repeatRows=1)
+    table = Table(rows, colWidths=[11 * mm, 26 * mm, 26 * mm, 51 * mm, 26 * mm, 34 * mm], repeatRows=1)
     table.setStyle(
         TableStyle(
             [
@@ -228,10 +239,3 @@ def _result_table(results: list[SearchResult], text: Any) -> Table:
         )
     )
     return table
-
-
-def _picture(name: str, side: float) -> Image | None:
-    path = media.path_of(name)
-    if not path.is_file():
-        return None
-    return Image(io.BytesIO(path.read_bytes()), width=side, height=side, kind="proportional")

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
@@ -14,11 +15,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from search import media
+from search.concepts import concept_ask, marks_found
 from search.errors import NotThere, Refused
 from search.retrieval.imaging import MAX_BYTES
 from search.roles import IsExaminer
 from search.selectors import mark_get, search_get, searches_of
-from search.serializers import SearchInput, SearchOutput
+from search.serializers import ConceptInput, ConceptOutput, SearchInput, SearchOutput
 from search.services import preview_name, search_create
 
 _TOO_LARGE = f"The image is larger than {MAX_BYTES // 2**20} MB. Send a smaller one."
@@ -71,6 +73,24 @@ class SearchApi(APIView):
     @extend_schema(responses=SearchOutput)
     def get(self, request: Request, search_id: UUID) -> Response:
         return Response(SearchOutput(search_get(user=request.user, search_id=search_id)).data)
+
+
+class ConceptsApi(APIView):
+    """GET marks by what they show, said in words. Nothing is recorded."""
+
+    permission_classes = [IsExaminer]
+
+    @extend_schema(parameters=[ConceptInput], responses=ConceptOutput)
+    def get(self, request: Request) -> Response:
+        form = ConceptInput(data=request.query_params)
+        form.is_valid(raise_exception=True)
+        answer = concept_ask(text=form.validated_data["q"], filters=form.filters(), top=form.validated_data["top"])
+        results = [
+            {**hit, "name": mark.name, "owner": mark.owner, "thumbnail": reverse("mark-thumbnail", args=[mark.number])}
+            for hit, mark in marks_found(answer)
+        ]
+        shown = {name: answer[name] for name in ("words", "scanned", "snapshot")}
+        return Response(ConceptOutput({**shown, "results": results}).data)
 
 
 class _ImageApi(APIView):

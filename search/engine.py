@@ -14,6 +14,7 @@ from search import encoders
 from search.errors import Unavailable
 from search.microbatch import MicroBatcher
 from search.retrieval.describe import Describer, Description
+from search.retrieval.descriptors.semantic import NAME as SEMANTIC
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.imaging import Picture, decode_picture
 from search.retrieval.parameters import Parameters
@@ -86,7 +87,8 @@ class Engine:
         described = time.perf_counter()
         answer = searcher.search(description, parameters, filters=filters, depth=depth, candidates=candidates, top=top)
         stages = {"decode": (decoded - start) * 1000, "describe": (described - decoded) * 1000}
-        return replace(answer, timings={**stages, **answer.timings}), searcher.snapshot
+        meaning = description.vectors.get(SEMANTIC)
+        return replace(answer, timings={**stages, **answer.timings}, meaning=meaning), searcher.snapshot
 
     def status(self) -> dict[str, Any]:
         """What this worker serves, for the heartbeat. Cheap: reads what is loaded."""

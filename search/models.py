@@ -139,6 +139,7 @@ class Search(models.Model):
     scanned = models.PositiveIntegerField(default=0)
     count = models.PositiveIntegerField(default=0)
     timings = models.JSONField(default=dict)
+    vienna = models.JSONField(default=dict, help_text="suggested Vienna codes: categories and divisions, with shares")
     error = models.TextField(blank=True)
 
     class Meta:

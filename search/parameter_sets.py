@@ -1,11 +1,13 @@
 """Writes for parameter sets: make one, let it go live, roll back. The only door to the live pointer."""
 
+from collections.abc import Mapping
+
 from django.db import transaction
 from django.utils import timezone
 
 from search.errors import Conflict, Refused
 from search.models import LivePointer, ParameterSet, ParameterSetEvent
-from search.retrieval.parameters import Parameters
+from search.retrieval.parameters import Parameters, reweighed
 
 Kind = ParameterSetEvent.Kind
 
@@ -38,6 +40,24 @@ def parameter_set_roll_back(*, target: ParameterSet, actor: str, reason: str) ->
     if live is not None and target.unpack().descriptors_version != live.unpack().descriptors_version:
         raise Refused(f"P{target.pk} was made for other descriptors: its weights do not fit the register as it is now.")
     _move(target, expected=live, actor=actor, reason=reason, kind=Kind.ROLLED_BACK)
+
+
+def parameter_set_reweigh(*, weights: Mapping[str, float], actor: str, reason: str) -> ParameterSet:
+    """Make a set with these weights in every scope, the others sharing the rest, and let it go live."""
+    if not reason.strip():
+        raise Refused("Say in a few words why the weights change: it is kept with the history.")
+    pointer = LivePointer.objects.select_related("parameter_set").first()
+    if pointer is None:
+        raise Refused("No parameter set is live yet: build a snapshot first (`manage.py snapshot`).")
+    live = pointer.parameter_set
+    try:
+        parameters = reweighed(live.unpack(), weights)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    with transaction.atomic():
+        made = parameter_set_create(parameters=parameters, made_by=actor, reason=reason, parent=live)
+        parameter_set_promote(parameter_set=made, expected=live, actor=actor, reason=reason)
+    return made
 
 
 def _move(target: ParameterSet, *, expected: ParameterSet | None, actor: str, reason: str, kind: str) -> None:

@@ -20,20 +20,14 @@ class WordsField(serializers.ListField):
         return super().to_internal_value(parts)
 
 
-class SearchInput(serializers.Serializer):
-    image = serializers.FileField(
-        allow_empty_file=True,  # an empty file gets the engine's sentence, like every other bad image
-        error_messages={
-            "required": "Send the mark as a file in the field 'image'.",
-            "invalid": "Send the mark as a file.",
-        },
-    )
+class FilterInput(serializers.Serializer):
+    """The limits of a search, by image or by words."""
+
     nice = WordsField(child=serializers.IntegerField(min_value=1, max_value=45), required=False)
     jurisdiction = WordsField(child=serializers.CharField(max_length=8), required=False)
     status = WordsField(child=serializers.CharField(max_length=24), required=False)
     filed_from = serializers.DateField(required=False, allow_null=True)
     filed_to = serializers.DateField(required=False, allow_null=True)
-    depth = serializers.ChoiceField(choices=Search.Depth.choices, default=Search.Depth.REGISTER)
 
     def to_internal_value(self, data: Any) -> Any:
         # Browsers send empty strings for dates left empty.
@@ -61,6 +55,42 @@ class SearchInput(serializers.Serializer):
         )
 
 
+class SearchInput(FilterInput):
+    image = serializers.FileField(
+        allow_empty_file=True,  # an empty file gets the engine's sentence, like every other bad image
+        error_messages={
+            "required": "Send the mark as a file in the field 'image'.",
+            "invalid": "Send the mark as a file.",
+        },
+    )
+    depth = serializers.ChoiceField(choices=Search.Depth.choices, default=Search.Depth.REGISTER)
+
+
+class ConceptInput(FilterInput):
+    q = serializers.CharField(
+        allow_blank=True,  # no words get the service's own sentence
+        help_text="what the mark shows, in words",
+        error_messages={"required": "Say in the field 'q' what the mark shows, in words."},
+    )
+    top = serializers.IntegerField(min_value=1, max_value=240, default=48)
+
+
+class ConceptHitOutput(serializers.Serializer):
+    mark = serializers.CharField(help_text="the mark's number in the register")
+    rank = serializers.IntegerField()
+    cosine = serializers.FloatField(help_text="nearness of meaning, -1 to 1; orders the list, is no percentage")
+    name = serializers.CharField()
+    owner = serializers.CharField()
+    thumbnail = serializers.CharField()
+
+
+class ConceptOutput(serializers.Serializer):
+    words = serializers.CharField()
+    scanned = serializers.IntegerField(help_text="marks that the filters allow and whose meaning is known")
+    snapshot = serializers.CharField()
+    results = ConceptHitOutput(many=True)
+
+
 class SearchOutput(serializers.ModelSerializer):
     parameter_set = serializers.SerializerMethodField()
     owner = serializers.CharField(source="owner.username", read_only=True)
@@ -71,7 +101,7 @@ class SearchOutput(serializers.ModelSerializer):
         fields = [
             "id", "status", "message", "error", "owner", "image_name", "width", "height", "filters", "depth",
             "parameter_set", "snapshot", "cluster", "threshold", "scanned", "count", "timings",
-            "created_at", "finished_at",
+            "vienna", "created_at", "finished_at",
         ]  # fmt: skip
 
     def get_parameter_set(self, search: Search) -> str | None:

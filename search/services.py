@@ -21,6 +21,7 @@ from search.models import Mark, Search, SearchResult
 from search.retrieval.imaging import ImageRefused, decode_picture
 from search.retrieval.records import Filters
 from search.selectors import live_parameter_set
+from search.vienna import vienna_suggested
 
 log = logging.getLogger(__name__)
 
@@ -137,6 +138,7 @@ def _carry_out(search: Search) -> None:
     search.threshold = parameters.for_cluster(answer.cluster).threshold
     search.scanned = answer.scanned
     search.count = len(rows)
+    search.vienna = vienna_suggested(answer.meaning)
     with transaction.atomic():
         # A killed predecessor may have got as far as the rows; only a whole answer is ever visible.
         search.results.all().delete()

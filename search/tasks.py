@@ -1,13 +1,21 @@
 """Thin tasks: an id in, one service call."""
 
+from typing import Any
+
 from celery import shared_task
 
-from search import growth, services, worker  # noqa: F401  the worker signals register on import
+from search import concepts, growth, services, worker  # noqa: F401  the worker signals register on import
 
 
 @shared_task
 def run_search(search_id: str) -> str:
     return services.search_run(search_id=search_id)
+
+
+@shared_task(expires=15)
+def run_concepts(ticket: str, words: str, filters: dict[str, Any], top: int) -> None:
+    # Not kept in a row: whoever asked waits for it, and asks again when nothing comes.
+    concepts.concept_answer(ticket=ticket, text=words, filters=services.filters_from_json(filters), top=top)
 
 
 @shared_task

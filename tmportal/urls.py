@@ -12,6 +12,7 @@ api_patterns = [
     path("token/", api.TokenApi.as_view(), name="token"),
     path("health/", api.HealthApi.as_view(), name="health"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("concepts/", search_api.ConceptsApi.as_view(), name="concepts-api"),
     path("searches/", search_api.SearchesApi.as_view(), name="searches"),
     path("searches/<uuid:search_id>/", search_api.SearchApi.as_view(), name="search-api"),
     path("searches/<uuid:search_id>/image/", search_api.SearchImageApi.as_view(), name="search-image"),
@@ -25,6 +26,7 @@ api_patterns = [
 
 urlpatterns = [
     path("", pages.search, name="search"),
+    path("concepts/", pages.concepts, name="concepts"),
     path("searches/", pages.history, name="history"),
     path("searches/<uuid:search_id>/", pages.results, name="search-results"),
     path("tuning/", include("tuning.urls")),

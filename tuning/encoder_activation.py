@@ -60,6 +60,7 @@ def _mark(run: TuningRun | None) -> None:
     """The history: this one is live, the one before is retired."""
     with transaction.atomic():
         live = TuningRun.objects.filter(kind=TuningRun.Kind.ENCODER, state=State.LIVE)
-        live.update(state=State.RETIRED)
+        others = live if run is None else live.exclude(pk=run.pk)
+        others.update(state=State.RETIRED)
         if run is not None:
             TuningRun.objects.filter(pk=run.pk).update(state=State.LIVE)

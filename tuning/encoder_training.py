@@ -31,7 +31,7 @@ from search.retrieval.first_weights import FirstWeights
 from search.retrieval.fitting import fit_whitenings, listed_pairs
 from search.selectors import live_parameter_set
 from search.training.dataset import INDEX, DatasetError, TrainingMarks
-from search.training.recipes import RECIPES, Recipe
+from search.training.recipes import FEEDBACK, Recipe
 from tuning.encoder_data import LEAST_FAMILIES, Progress, gather, register_marks, write
 from tuning.evaluation.splits import split_groups
 from tuning.gate import GateConfig, Verdict, judge
@@ -51,7 +51,7 @@ State = TuningRun.State
 def train_from_feedback(
     *,
     requested_by: str,
-    recipe: Recipe = RECIPES["feedback"],
+    recipe: Recipe = FEEDBACK,
     least_families: int = LEAST_FAMILIES,
     gate: GateConfig | None = None,
     progress: Progress = lambda *_: None,
@@ -86,11 +86,13 @@ def _see_through(
         progress(0, 1, "fitting the whitenings")
         for name, whitening in fit_whitenings(encoder_in(folder), register_marks(WHITENED_ON)).items():
             whitening.save(folder / f"{name}.npz")
-    verdict = _judged(folder, base, gate, progress)
+    describer = Describer(weights=folder)
+    verdict = _judged(folder, describer, base, gate, progress)
     facts = json.loads((folder / ENCODER).with_suffix(".json").read_text("utf-8"))["data"]
     run.base = base
     run.gate = {**gate_json(verdict), "against": engine.describer.version}
-    _close(run, State.VALIDATED if verdict.passed else State.REJECTED, f"{verdict.reason} {_words(facts)}")
+    reason = f"{verdict.reason} {_words(facts)}{_lost(describer)}"
+    _close(run, State.VALIDATED if verdict.passed else State.REJECTED, reason)
     shutil.rmtree(folder / "data", ignore_errors=True)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
     return run
@@ -100,11 +102,12 @@ def _train(folder: Path, recipe: Recipe, progress: Progress) -> None:
     """The encoder file, from the weights in use (from ImageNet's where those are not trained ones)."""
     from search.training.export import save_encoder
     from search.training.network import plain
-    from search.training.run import start
+    from search.training.run import start_supervised
 
     marks = TrainingMarks.load(folder / "data")
     in_use = encoders.weights() / ENCODER
-    trainer = start(marks, recipe, folder, device=device_name(), weights=in_use if in_use.is_file() else None)
+    weights = in_use if in_use.is_file() else None
+    trainer = start_supervised(marks, recipe, folder, device=device_name(), weights=weights)
 
     def report(step: int, figures: Mapping[str, float]) -> None:
         progress(step, recipe.steps, f"training, loss {figures['loss']:.3f}")
@@ -119,7 +122,9 @@ def _train(folder: Path, recipe: Recipe, progress: Progress) -> None:
     save_encoder(folder / ENCODER, network.backbone, network.projection, p=network.pool.p, metadata=card)
 
 
-def _judged(folder: Path, base: ParameterSet, gate: GateConfig | None, progress: Progress) -> Verdict:
+def _judged(
+    folder: Path, describer: Describer, base: ParameterSet, gate: GateConfig | None, progress: Progress
+) -> Verdict:
     """What serves now against what would serve: the candidate, with the register's weights and threshold as they are.
 
     The parameters of single clusters lapse with the old encoder, so they count for what serves now only. The
@@ -127,7 +132,6 @@ def _judged(folder: Path, base: ParameterSet, gate: GateConfig | None, progress:
     """
     snapshot = engine.searcher().snapshot
     parameters = rebased(base.unpack(), snapshot)
-    describer = Describer(weights=folder)
     first = FirstWeights(
         FirstWeights(parameters.default.weights, parameters.default.threshold).of(describer.names),
         parameters.default.threshold,
@@ -234,6 +238,12 @@ def _words(facts: Mapping[str, int]) -> str:
         f"Trained on {facts['families']} families that {facts['examiners']} examiner"
         f"{'' if facts['examiners'] == 1 else 's'} confirmed in {facts['searches']} searches."
     )
+
+
+def _lost(describer: Describer) -> str:
+    """Descriptors that cannot be used with this encoder, such as a head that was fitted on another one."""
+    lost = [name for name in engine.describer.names if name not in describer.names]
+    return f" It would serve without {', '.join(lost)}." if lost else ""
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from benchmarks.iconify.metadata import Titles, register_rows
 from benchmarks.iconify.names import BrandFilter, brand_key
 from benchmarks.iconify.package import PINNED_VERSION, IconPackage, Pack, PackageError, open_package
 from benchmarks.iconify.render import RECIPE_VERSION, render_mark, svg_document
-from benchmarks.iconify.select import BRAND_PACKS, WITHHELD_PACKS, pool_candidates
+from benchmarks.iconify.select import BRAND_PACKS, WITHHELD_PACKS, kept_from_training, pool_candidates
 
 __all__ = [
     "BRAND_PACKS",
@@ -19,6 +19,7 @@ __all__ = [
     "PackageError",
     "Titles",
     "brand_key",
+    "kept_from_training",
     "load_families",
     "load_reserved",
     "open_package",

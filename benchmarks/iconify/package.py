@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import zlib
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,12 @@ class Pack:
     author_url: str
     licence: str  # SPDX
     licence_url: str
+    aliases: dict[str, tuple[str, ...]] = field(default_factory=dict)  # icon -> other names of the very same drawing
+    categories: dict[str, str] = field(default_factory=dict)  # icon -> the pack's own category, where it has some
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Pack:
-        """Read a pack's file; aliases are left out (each is another icon again, turned or renamed)."""
+        """Read a pack's file. Aliases are no icons of their own: each is one again, turned or renamed."""
         info = data.get("info", {})
         licence, author = info.get("license", {}), info.get("author", {})
         return cls(
@@ -50,7 +52,18 @@ class Pack:
             author_url=author.get("url", ""),
             licence=licence.get("spdx", ""),
             licence_url=licence.get("url", ""),
+            aliases=_names(data.get("aliases", {})),
+            categories={icon: name for name, icons in data.get("categories", {}).items() for icon in icons},
         )
+
+
+def _names(aliases: dict[str, dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Icon -> its other names; an alias that turns or mirrors the drawing is another picture, and left out."""
+    found: dict[str, list[str]] = {}
+    for name, entry in aliases.items():
+        if set(entry) == {"parent"}:
+            found.setdefault(entry["parent"], []).append(name)
+    return {icon: tuple(names) for icon, names in found.items()}
 
 
 @dataclass(frozen=True)

@@ -40,5 +40,6 @@ def bars(rows: Mapping[str, Mapping[str, Any]], time_ratio: float | None) -> lis
 
 
 def _bar(what: str, value: float | None, bar: float, *, at_least: bool) -> dict[str, Any]:
+    value = None if value is None else round(value, 6)
     passed = None if value is None else bool(value >= bar if at_least else value <= bar)
     return {"what": what, "value": value, "bar": bar, "at_least": at_least, "passed": passed}

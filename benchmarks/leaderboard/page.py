@@ -19,8 +19,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     lines = [
         "# The leaderboard",
         "",
-        f"{run['queries']:,} queries in {run['groups']:,} groups among {run['marks']:,} marks ({run['set']}), one",
-        f"run of `make bench-quality` on {run['threads']} threads. Brackets: 95 % intervals by bootstrap over groups.",
+        f"{run['queries']:,} queries in {run['groups']:,} groups among {run['marks']:,} marks ({run['set']}), one run",
+        f"of `make bench-quality` on {run['threads']} threads. Brackets: 95 % intervals by bootstrap over groups.",
         "This page is written from the run's JSON (`benchmarks/quality.py --render FILE`).",
         "",
         *_bars(report),
@@ -89,6 +89,14 @@ def _weights(report: Mapping[str, Any]) -> list[str]:
         if "weights" in found:
             cells = [f"{found['weights'][name]:.3f}" for name in names]
             lines.append(f"| {row} | {' | '.join(cells)} |")
+    gain = report.get("gain")
+    if gain:
+        low, high = gain["ci"]
+        lines += [
+            "",
+            f"fused-tuned over the encoder alone, paired by query: {gain['points']:+.1f} points",
+            f"[{low:+.1f}, {high:+.1f}].",
+        ]
     tuned = report.get("tuning")
     if tuned:
         lines += [

@@ -40,7 +40,7 @@ def draw_sheet(sections: Mapping[str, Sequence[Shown]], path: Path) -> None:
         for shown in rows:
             _line(sheet, pen, shown, y)
             y += cell
-    sheet.save(path, optimize=True)
+    sheet.quantize(128).save(path, optimize=True)
 
 
 def _line(sheet: Image.Image, pen: ImageDraw.ImageDraw, shown: Shown, y: int) -> None:

@@ -1,7 +1,8 @@
-"""Marks per second of every row on the same images, one row after the other, in several rounds.
+"""Marks per second of every row on the same images, side by side.
 
-Content in memory -> decoded, normalised, encoded, whitened; what rows have in common is computed anew for each. A
-round holds every row, so that a machine that slows down slows all of them; figures are medians over the rounds.
+Content in memory -> decoded, normalised, encoded, whitened; what rows have in common is computed anew for each. A few
+images at a time go through one row after the other, in several rounds, so that a machine that is busy for a while slows
+all rows alike; figures are medians over these turns.
 """
 
 from __future__ import annotations
@@ -18,43 +19,49 @@ from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder
 from search.retrieval.imaging import Picture, decode_picture, reduce_picture
 from search.retrieval.normalise import normalise
 from search.retrieval.whitening import Whitening
+from tuning.evaluation.evaluate import DESCRIBED
 from tuning.evaluation.rows import ENCODER, FROZEN, FROZEN_DIM, FROZEN_SIDE, EncodedMarks
 
-CHUNK = 32
+CHUNK = 16
 Describe = Callable[[Sequence[Picture]], object]
 
 
 def time_rows(
-    rows: Mapping[str, Describe], images: Sequence[bytes], rounds: int, done: Callable[[], None] = lambda: None
+    rows: Mapping[str, Describe], images: Sequence[bytes], rounds: int, done: Callable[[int], None] = lambda _: None
 ) -> dict[str, list[float]]:
-    """Row -> seconds a mark, one figure for each round."""
+    """Row -> seconds a mark, one figure for each turn. done: called with the images that passed through all rows."""
     for describe in rows.values():
-        describe([decode_picture(data) for data in images[:8]])
+        describe([decode_picture(data) for data in images[:CHUNK]])
     took: dict[str, list[float]] = {name: [] for name in rows}
-    for _ in range(rounds):
+    for at in [at for _ in range(rounds) for at in range(0, len(images), CHUNK)]:
+        turn = images[at : at + CHUNK]
         for name, describe in rows.items():
             start = time.perf_counter()
-            for at in range(0, len(images), CHUNK):
-                describe([decode_picture(data) for data in images[at : at + CHUNK]])
-            took[name].append((time.perf_counter() - start) / len(images))
-            done()
+            describe([decode_picture(data) for data in turn])
+            took[name].append((time.perf_counter() - start) / len(turn))
+        done(len(turn))
     return took
 
 
 def ratio(took: Mapping[str, Sequence[float]], one: str, other: str) -> float:
-    """How many times as long `one` takes: the median over the rounds, each compared within itself."""
+    """How many times as long `one` takes: the median over the turns, each compared within itself."""
     return float(np.median(np.divide(took[one], took[other])))
 
 
 def describing(names: Sequence[str], describer: Describer, encoder: EncodedMarks | None) -> dict[str, Describe]:
-    """What describes the marks of each row and nothing more. The encoder's neighbour is frozen-mac."""
+    """What describes the marks of each row and nothing more; DESCRIBED stands for every fused row.
+
+    The encoder's neighbour is frozen-mac, with which it is compared.
+    """
     frozen = [name for name in names if name in FROZEN]
     rest = [name for name in names if name not in FROZEN and name != ENCODER]
     made: dict[str, Describe] = {name: _frozen(FROZEN[name]) for name in sorted(frozen, key="frozen-mac".__eq__)}
     if encoder is not None and ENCODER in names:
         made[ENCODER] = encoder.vectors
     for name in rest:
-        made[name] = _component(name, describer) if name in describer.components else describer.describe
+        if name in describer.components:
+            made[name] = _component(name, describer)
+    made[DESCRIBED] = describer.describe
     return made
 
 

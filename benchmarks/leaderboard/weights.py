@@ -96,7 +96,7 @@ def _moves(w: tuple[float, ...], step: float) -> list[tuple[float, ...]]:
         for target in range(len(w)):
             if source != target and have > 0:
                 moved = list(w)
-                moved[source] = round(have - min(step, have), 6)
-                moved[target] = round(w[target] + min(step, have), 6)
+                moved[source] = round(have - min(step, have), 9)
+                moved[target] = round(w[target] + min(step, have), 9)
                 out.append(tuple(moved))
     return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +17,14 @@ from search.retrieval.descriptors.colour import ColourDescriptor
 from search.retrieval.descriptors.edges import edge_map
 from search.retrieval.descriptors.general import whole
 from search.retrieval.descriptors.objects import PartsDescriptor
-from search.retrieval.descriptors.vector import DescribesMarks, VectorDescriptor
+from search.retrieval.descriptors.semantic import FILE as SEMANTIC_FILE
+from search.retrieval.descriptors.semantic import SemanticDescriptor
+from search.retrieval.descriptors.vector import DescribesMarks, Vector, VectorDescriptor
 from search.retrieval.encoders import Encoder, WeightsUnusable
 from search.retrieval.imaging import Picture, Pixels, reduce_picture
 from search.retrieval.whitening import Whitening
+
+log = logging.getLogger(__name__)
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Fitted by benchmarks/fit_descriptors.py, shipped with the project."""
@@ -79,12 +84,14 @@ class Describer:
             for name, view, side in VIEWS
             if (weights / f"{name}.npz").is_file()
         ]
-        self._vectors: tuple[DescribesMarks, ...] = (*encoded, ColourDescriptor())
-        on = {descriptor.name for descriptor in self._vectors}
-        if "general" not in on:
+        if not encoded or encoded[0].name != "general":
             raise WeightsUnusable(
                 "The whitening of `general` is missing; fit it with benchmarks/fit_descriptors.py --write."
             )
+        self._semantic = _semantic(encoded[0], weights)
+        meaning = () if self._semantic is None else (self._semantic,)
+        self._vectors: tuple[DescribesMarks, ...] = (*encoded, ColourDescriptor(), *meaning)
+        on = {descriptor.name for descriptor in self._vectors}
         self.names = tuple(name for name in DESCRIPTORS if SET_OF.get(name, name) in on)
         self.whole = encoded[0]
         self._parts = PartsDescriptor(self.whole, PARTS_COUNT, PARTS_SIDE)
@@ -99,7 +106,7 @@ class Describer:
         make the best use of the encoder; memory grows by about 1 MB per image of the chunk.
         """
         marks = [normalise.normalise(reduce_picture(image)) for image in images]
-        columns = {d.name: d.describe(marks) for d in self._vectors}
+        columns = self._columns(marks)
         parts = self._parts.describe(marks)
         described = []
         for row, (mark, part) in enumerate(zip(marks, parts, strict=True)):
@@ -111,3 +118,20 @@ class Describer:
             boxes = mark.to_original(part.boxes)
             described.append(Description(vectors, part.vectors, boxes, (mark.width, mark.height)))
         return described
+
+    def _columns(self, marks: Sequence[normalise.Normalised]) -> dict[str, list[Vector | None]]:
+        """Each vector descriptor's column; `semantic` takes the pass of the encoder that `general` makes anyway."""
+        if self._semantic is None:
+            return {d.name: d.describe(marks) for d in self._vectors}
+        general, meaning = self._semantic.describe_both(marks)
+        shared: dict[str, list[Vector | None]] = {"general": general, "semantic": meaning}
+        return shared | {d.name: d.describe(marks) for d in self._vectors if d.name not in shared}
+
+
+def _semantic(general: VectorDescriptor, weights: Path) -> SemanticDescriptor | None:
+    """The semantic descriptor; None, and a line in the log, when its head cannot be used with this encoder."""
+    try:
+        return SemanticDescriptor.load(general, weights / SEMANTIC_FILE)
+    except WeightsUnusable as reason:
+        log.info("%s", reason)
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 _SUM_TOLERANCE = 1e-6
@@ -154,6 +154,30 @@ class Parameters:
             descriptors_version=descriptors_version,
             calibration_version=calibration_version,
         )
+
+
+def reweighed(parameters: Parameters, given: Mapping[str, float]) -> Parameters:
+    """The same parameters with these weights in every scope; the other descriptors share the rest as before.
+
+    Where the others have no weight at all, they share the rest equally. Raises ValueError with a sentence for an
+    unknown descriptor, for weights below 0, and for weights that cannot be made to sum to 1.
+    """
+    unknown = sorted(set(given) - set(parameters.names))
+    if unknown:
+        raise ValueError(f"There is no descriptor {', '.join(unknown)}; known are {', '.join(parameters.names)}.")
+    rest = 1 - sum(given.values())
+    others = [name for name in parameters.names if name not in given]
+    if rest < -_SUM_TOLERANCE or (not others and abs(rest) > _SUM_TOLERANCE):
+        raise ValueError(f"The weights given sum to {1 - rest:.4g}; together all weights must sum to 1.")
+
+    def one(values: ClusterParameters) -> ClusterParameters:
+        total = sum(values.weights[name] for name in others)
+        shares = {name: values.weights[name] / total if total else 1 / len(others) for name in others}
+        weights = {name: given.get(name, max(rest, 0.0) * shares.get(name, 0.0)) for name in parameters.names}
+        return replace(values, weights=weights)
+
+    clusters = {number: one(values) for number, values in parameters.clusters.items()}
+    return replace(parameters, default=one(parameters.default), clusters=clusters)
 
 
 def _mapping(value: Any, what: str) -> Mapping[Any, Any]:

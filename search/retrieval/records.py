@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels of the original image, x1 and y1 exclusive."""
 
@@ -67,7 +70,8 @@ class SearchAnswer:
     """Ranked hits and what was done to find them.
 
     cluster: the query's own. clusters_searched: all of them for depth "register". scanned: marks that passed
-    the filters and the depth, i.e. that could have been found. timings: stage -> milliseconds.
+    the filters and the depth, i.e. that could have been found. timings: stage -> milliseconds. meaning: the query's
+    own semantic vector, float32 (k,); None where that descriptor is off.
     """
 
     cluster: int
@@ -75,3 +79,4 @@ class SearchAnswer:
     scanned: int
     hits: list[Hit] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
+    meaning: NDArray[np.float32] | None = None

@@ -87,7 +87,7 @@ def frame(grey: Grey, rng: np.random.Generator) -> Grey:
     width = int(rng.integers(2, max(4, side // 16)))
     mask = _shape(len(board), rng)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
-    ring = mask & (1 - cv2.erode(mask, kernel, borderValue=0))
+    ring = mask - np.asarray(cv2.erode(mask, kernel, borderValue=0), np.uint8)
     board[ring > 0] = int(rng.integers(0, 90))
     return board
 
@@ -176,7 +176,7 @@ def scan(grey: Grey, rng: np.random.Generator) -> Grey:
         small = cv2.resize(grey, None, fx=(f := float(rng.uniform(0.2, 0.5))), fy=f, interpolation=cv2.INTER_AREA)
         return np.asarray(cv2.resize(small, grey.shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
     noise = rng.normal(0, rng.uniform(3, 9), grey.shape).astype(np.float32)
-    return np.clip(grey + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(grey + noise, 0, 255), np.uint8)
 
 
 CHANGES: Mapping[str, Change] = MappingProxyType(

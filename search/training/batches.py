@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search.training.dataset import KINDS, TrainingMarks
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """p pairs. rows: (2p,) into the data, the two of a pair adjacent; families: (2p,) labels, one per family."""
-
-    rows: NDArray[np.int64]
-    families: NDArray[np.int64]
+from search.training.loop import Drawn
 
 
 class PairSampler:
@@ -42,8 +34,11 @@ class PairSampler:
         self._shares = {kind: share / total for kind, share in present.items()}
         self._numbers = np.concatenate([self._by_kind[kind] for kind in self._shares])
 
-    def draw(self, rng: np.random.Generator, bank: Bank | None = None) -> Pairs:
-        """One batch of `pairs` different families. bank: where families lie; None draws evenly."""
+    def draw(self, rng: np.random.Generator, bank: Bank | None = None) -> Drawn:
+        """One batch of `pairs` different families, the two marks of each adjacent.
+
+        bank: where families lie; None draws evenly.
+        """
         chosen: list[int] = []
         if bank is not None and self.hard > 0:
             chosen = self._neighbourhoods(rng, bank, round(self.pairs * self.hard))
@@ -59,7 +54,7 @@ class PairSampler:
             members = self._members[number]
             two = rng.choice(len(members), 2, replace=False)
             rows += [int(members[two[0]]), int(members[two[1]])]
-        return Pairs(np.array(rows), np.repeat(np.array(chosen), 2))
+        return Drawn(np.array(rows), np.repeat(np.array(chosen), 2))
 
     def _neighbourhoods(self, rng: np.random.Generator, bank: Bank, count: int) -> list[int]:
         """Families around a few seeds: the strangers that are hardest to tell apart."""

@@ -18,9 +18,10 @@ MARKS, INDEX = "marks.npy", "index.json"
 ALONE = -1
 """The family number of a mark without known relatives."""
 
-KINDS = ("family", "brand", "variant", "concept", "alone")
+KINDS = ("family", "brand", "variant", "concept", "alone", "kept")
 """Where a family comes from: the cleaned logo families; one brand drawn by several packs; one drawing in several
-styles of a pack (outlined, filled, boxed, thin); one subject drawn by several packs; none."""
+styles of a pack (outlined, filled, boxed, thin); one subject drawn by several packs; none;
+a logo family that is kept from training, for what is fitted after it."""
 
 
 class DatasetError(ValueError):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,22 +9,10 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLite0
+from search.retrieval.encoders.trademark import GeneralisedMean
 
 FEATURES = 1280
 _ROW_SIZE = 0.1
-
-
-class GeM(nn.Module):
-    """Generalised mean (mean x^p)^(1/p) of each map (Radenovic et al., TPAMI 2018)."""
-
-    def __init__(self, p: float = 3.0) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, c)."""
-        powered = maps.float().clamp(min=1e-6).pow(self.p)
-        return powered.mean(dim=(2, 3)).pow(1 / self.p)
 
 
 class TrademarkNetwork(nn.Module):
@@ -35,27 +21,27 @@ class TrademarkNetwork(nn.Module):
     def __init__(self, dim: int = 256, p: float = 3.0) -> None:
         super().__init__()
         self.backbone = EfficientNetLite0()
-        self.pool = GeM(p)
+        self.pool = GeneralisedMean(p)
         self.projection = nn.Linear(FEATURES, dim)
 
     def early(self, pixels: Tensor, blocks: int) -> Tensor:
         """Grey (n, s, s), 0..255 -> maps after the stem and the first `blocks` blocks."""
         x = ((pixels.float() - 127.0) / 128.0)[:, None].expand(-1, 3, -1, -1)
         maps: Tensor = self.backbone.stem(x.contiguous(memory_format=torch.channels_last))
-        for block in self.backbone.blocks[:blocks]:
+        for block in list(self.backbone.blocks)[:blocks]:
             maps = block(maps)
         return maps
 
     def late(self, maps: Tensor, blocks: int) -> Tensor:
         """What `early` gave for the same `blocks` -> unit vectors (n, dim)."""
-        for block in self.backbone.blocks[blocks:]:
+        for block in list(self.backbone.blocks)[blocks:]:
             maps = block(maps)
-        return nn.functional.normalize(self.projection(self.pool(self.backbone.head(maps))), dim=1)
+        return nn.functional.normalize(self.projection(self.pool(self.backbone.head(maps).float())), dim=1)
 
     def features(self, pixels: Tensor) -> Tensor:
         """Grey (n, s, s), 0..255 -> pooled features (n, 1280)."""
         maps = self.early(pixels, len(self.backbone.blocks))
-        pooled: Tensor = self.pool(self.backbone.head(maps))
+        pooled: Tensor = self.pool(self.backbone.head(maps).float())
         return pooled
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -65,7 +51,7 @@ class TrademarkNetwork(nn.Module):
     def freeze(self, blocks: int) -> None:
         """Keep the stem and the first `blocks` blocks as they are: edges and corners are the same in marks as in
         photographs, and their large maps cost a third of a step."""
-        for module in (self.backbone.stem, *self.backbone.blocks[:blocks]):
+        for module in (self.backbone.stem, *list(self.backbone.blocks)[:blocks]):
             module.requires_grad_(False)
 
 
@@ -97,12 +83,21 @@ def even_rows(network: nn.Module) -> None:
             parametrize.register_parametrization(module, "weight", _RowScale(module.weight))
 
 
+@torch.no_grad()
 def plain(network: TrademarkNetwork) -> TrademarkNetwork:
-    """A copy for use: plain weights, no gradients, evaluation mode."""
-    found = copy.deepcopy(network)
-    for module in list(found.modules()):
-        if isinstance(module, nn.Conv2d) and parametrize.is_parametrized(module):
-            parametrize.remove_parametrizations(module, "weight")
+    """A copy for use: plain weights, no gradients, evaluation mode.
+
+    Built anew: parametrised modules that were copied share a class, so taking the parametrisation off one would
+    break the others.
+    """
+    found = TrademarkNetwork(network.projection.out_features, network.pool.p)
+    sources = dict(network.named_modules())
+    for name, module in found.named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            source = sources[name]
+            module.weight.copy_(source.weight)
+            if module.bias is not None:
+                module.bias.copy_(source.bias)
     return found.eval().requires_grad_(False)
 
 

@@ -1,4 +1,4 @@
-"""Starting a training run: on ImageNet weights, on those of a trained encoder, or where a checkpoint left it."""
+"""Starting a training run of any recipe: on ImageNet weights, a trained encoder's, or where a checkpoint left it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from search.training.dataset import TrainingMarks
+from search.training.loop import CHECKPOINT
+from search.training.momentum import MomentumRecipe, MomentumTrainer
 from search.training.network import TrademarkNetwork, whiten_projection
 from search.training.recipes import Recipe
 from search.training.trainer import Trainer
@@ -16,21 +18,35 @@ _FITTED_ON = 2000
 
 
 def start(
-    marks: TrainingMarks, recipe: Recipe, out: Path, *, device: str = "cpu", weights: Path | None = None
-) -> Trainer:
-    """A trainer at step 0, or at the checkpoint in `out`. Raises ValueError for another recipe's checkpoint.
+    marks: TrainingMarks,
+    recipe: Recipe | MomentumRecipe,
+    out: Path,
+    *,
+    device: str = "cpu",
+    weights: Path | None = None,
+) -> Trainer | MomentumTrainer:
+    """A run at step 0, or at the checkpoint in `out`. Raises ValueError for another recipe's checkpoint.
+
 
     weights: an encoder's .safetensors to go on from; None starts from ImageNet. Raises WeightsUnusable.
     """
     torch.manual_seed(recipe.seed)
-    out.mkdir(parents=True, exist_ok=True)
-    if weights is not None:
-        network = trained(weights)
-    else:
-        network = _untrained(marks, recipe, fitted=(out / "checkpoint.pt").exists())
-    trainer = Trainer(network, marks, recipe, device=device)
-    trainer.load(out)
-    return trainer
+    if isinstance(recipe, Recipe):
+        return start_supervised(marks, recipe, out, device=device, weights=weights)
+    run = MomentumTrainer(marks, recipe, device=device)
+    run.load(out)
+    return run
+
+
+def start_supervised(
+    marks: TrainingMarks, recipe: Recipe, out: Path, *, device: str = "cpu", weights: Path | None = None
+) -> Trainer:
+    """`start` for a recipe of supervised contrastive training."""
+    torch.manual_seed(recipe.seed)
+    network = _untrained(marks, recipe, fitted=(out / CHECKPOINT).exists()) if weights is None else trained(weights)
+    run = Trainer(network, marks, recipe, device=device)
+    run.load(out)
+    return run
 
 
 def trained(weights: Path) -> TrademarkNetwork:

@@ -73,4 +73,5 @@ def near_duplicates(pictures: Tensor, *, least: float = 0.95) -> Tensor:
     small = torch.nn.functional.adaptive_avg_pool2d(pictures.float()[:, None], 16).flatten(1)
     small = small - small.mean(dim=1, keepdim=True)
     small = small / small.norm(dim=1, keepdim=True).clamp(min=1e-6)
-    return small @ small.T > least
+    alike: Tensor = small @ small.T > least
+    return alike

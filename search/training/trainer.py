@@ -1,13 +1,10 @@
-"""The training loop: draw, augment, encode in chunks, compare the whole batch, step; checkpointed and resumable."""
+"""Supervised contrastive training: draw, augment, encode in chunks, compare the whole batch, step."""
 
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +13,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from search.training.augment import Copyist
-from search.training.batches import Bank, Pairs, PairSampler
+from search.training.batches import Bank, PairSampler
 from search.training.dataset import TrainingMarks
-from search.training.network import TrademarkNetwork, even_rows
+from search.training.distillation import similarity_distillation
+from search.training.loop import Drawn, TrainingRun
+from search.training.losses import koleo
+from search.training.network import TrademarkNetwork, even_rows, plain, vectors_of
 from search.training.recipes import Recipe
 from search.training.supcon import Memory, near_duplicates, supervised_contrastive
-
-CHECKPOINT = "checkpoint.pt"
 
 
 @dataclass(frozen=True)
@@ -34,16 +32,25 @@ class Batch:
     families: Tensor
 
 
-Report = Callable[[int, Mapping[str, float]], None]
-"""Called after each step with the step's number and figures: loss, rate, seconds, positive and negative cosines."""
+Teacher = Callable[[Tensor], Tensor]
 
 
-class Trainer:
+class Trainer(TrainingRun[Batch]):
     """Trains a TrademarkNetwork by a recipe. With the same seed, data and threads, the CPU gives the same bytes."""
 
-    def __init__(self, network: TrademarkNetwork, marks: TrainingMarks, recipe: Recipe, *, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        network: TrademarkNetwork,
+        marks: TrainingMarks,
+        recipe: Recipe,
+        *,
+        device: str = "cpu",
+        teacher: Teacher | None = None,
+    ) -> None:
+        """teacher: pictures uint8 (n, s, s) -> unit vectors (n, e) that the network learns relations from."""
+        super().__init__(recipe.name, recipe.steps, device)
         torch.manual_seed(recipe.seed)
-        self.recipe, self.marks, self.device = recipe, marks, torch.device(device)
+        self.recipe, self.marks, self.teacher = recipe, marks, teacher
         self.network = network.to(self.device).train()
         if recipe.frozen:
             self.network.freeze(recipe.frozen)
@@ -57,32 +64,17 @@ class Trainer:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, peaks, total_steps=recipe.steps + 1, pct_start=recipe.warm_up / recipe.steps
         )
-        self.step = 0
 
-    def run(self, folder: Path, *, report: Report, every: int = 50, until: int | None = None) -> None:
-        """Train to the recipe's end (or to step `until`), writing a checkpoint into `folder` every so many steps."""
-        last = min(self.recipe.steps, until or self.recipe.steps)
-        with ThreadPoolExecutor(1) as pool:
-            coming: Future[Batch] = pool.submit(self.batch, self.step)
-            while self.step < last:
-                start = time.perf_counter()
-                batch = coming.result()
-                if self.step + 1 < last:
-                    coming = pool.submit(self.batch, self.step + 1)
-                figures = self.train(batch)
-                report(self.step, {**figures, "seconds": time.perf_counter() - start})
-                if self.step % every == 0 or self.step == last:
-                    self.save(folder)
-
-    def batch(self, step: int) -> Batch:
-        """The batch of a step. Its randomness hangs on seed and step alone, so a resumed run draws the same."""
-        rng = np.random.default_rng((self.recipe.seed, step))
+    def draw(self, step: int) -> Drawn:
         bank = self.bank if step >= self.recipe.hard_from else None
-        pairs: Pairs = self.sampler.draw(rng, bank)
+        return self.sampler.draw(np.random.default_rng((self.recipe.seed, step)), bank)
+
+    def batch(self, step: int, drawn: Drawn) -> Batch:
+        rng = np.random.default_rng((self.recipe.seed, step, 1))
         change = Copyist(self.recipe.side(step), self.recipe.odds)
-        pictures = np.stack([change(self.marks.grey[row], rng) for row in pairs.rows])
-        originals = np.stack([_thumb(self.marks.grey[row]) for row in pairs.rows])
-        return Batch(torch.from_numpy(pictures), torch.from_numpy(originals), torch.from_numpy(pairs.families))
+        pictures = np.stack([change(self.marks.grey[row], rng) for row in drawn.rows])
+        originals = np.stack([_thumb(self.marks.grey[row]) for row in drawn.rows])
+        return Batch(torch.from_numpy(pictures), torch.from_numpy(originals), torch.from_numpy(drawn.families))
 
     def train(self, batch: Batch) -> dict[str, float]:
         """One step. Encoded twice, in chunks: once for the vectors, once with the gradient that the loss gives
@@ -91,11 +83,9 @@ class Trainer:
         families = batch.families.to(self.device)
         frozen = self.recipe.frozen
         with torch.no_grad(), self._precision():
-            # What is frozen is computed once and serves both passes.
-            chunks = (
-                [self.network.early(chunk, frozen) for chunk in pictures.split(self.recipe.chunk)] if frozen else None
-            )
-            chunks = chunks or list(pictures.split(self.recipe.chunk))
+            chunks = list(torch.split(pictures, self.recipe.chunk))
+            if frozen:  # computed once, it serves both passes
+                chunks = [self.network.early(chunk, frozen) for chunk in chunks]
             vectors = torch.cat([self._encode(chunk) for chunk in chunks])
         vectors.requires_grad_()
         loss = supervised_contrastive(
@@ -105,9 +95,15 @@ class Trainer:
             ignored=near_duplicates(batch.originals.to(self.device)),
             memory=self.memory if self.step >= self.recipe.hard_from else None,
         )
+        if self.recipe.koleo:
+            loss = loss + self.recipe.koleo * koleo(vectors)
+        if self.teacher is not None:
+            with torch.no_grad():
+                known = torch.cat([self.teacher(chunk) for chunk in torch.split(pictures, self.recipe.chunk)])
+            loss = loss + self.recipe.distillation * similarity_distillation(vectors, known)
         (gradient,) = torch.autograd.grad(loss, vectors)
         self.optimiser.zero_grad(set_to_none=True)
-        for chunk, slope in zip(chunks, gradient.split(self.recipe.chunk), strict=True):
+        for chunk, slope in zip(chunks, torch.split(gradient, self.recipe.chunk), strict=True):
             with self._precision():
                 found = self._encode(chunk)
             found.backward(slope)  # type: ignore[no-untyped-call]
@@ -117,9 +113,8 @@ class Trainer:
         self.step += 1
         self._follow()
         self._remember(vectors.detach(), families)
-        return {"loss": float(loss), "norm": float(norm), "rate": self.optimiser.param_groups[0]["lr"]} | _cosines(
-            vectors.detach(), families
-        )
+        figures = {"loss": float(loss.detach()), "norm": float(norm), "rate": self.optimiser.param_groups[0]["lr"]}
+        return figures | _cosines(vectors.detach(), families)
 
     def _encode(self, chunk: Tensor) -> Tensor:
         """A chunk of pictures, or of what the frozen blocks made of them, to unit vectors."""
@@ -142,12 +137,11 @@ class Trainer:
         if self.recipe.memory:
             self.memory.add(vectors, families)
 
-    def save(self, folder: Path) -> None:
-        """Write the checkpoint under another name first: one that is there is whole."""
-        folder.mkdir(parents=True, exist_ok=True)
-        state: dict[str, Any] = {
-            "step": self.step,
-            "recipe": self.recipe.to_json(),
+    def vectors(self, grey: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return vectors_of(plain(self.average), grey)
+
+    def state(self) -> dict[str, Any]:
+        return {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -155,28 +149,14 @@ class Trainer:
             "bank": {key: torch.from_numpy(value) for key, value in self.bank.state_dict().items()},
             "memory": (self.memory.vectors.cpu(), self.memory.families.cpu()),
         }
-        partial = folder / f"{CHECKPOINT}.tmp"
-        torch.save(state, partial)
-        partial.replace(folder / CHECKPOINT)
 
-    def load(self, folder: Path) -> bool:
-        """Go on from a checkpoint; False when there is none. ValueError when it is of another recipe."""
-        path = folder / CHECKPOINT
-        if not path.exists():
-            return False
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["recipe"]["name"] != self.recipe.name or state["recipe"]["steps"] != self.recipe.steps:
-            raise ValueError(
-                f"The checkpoint in {folder} is of recipe {state['recipe']['name']!r}; give another --out."
-            )
-        self.step = int(state["step"])
+    def restore(self, state: Mapping[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
         self.bank.load_state_dict({key: value.cpu().numpy() for key, value in state["bank"].items()})
         self.memory.vectors, self.memory.families = state["memory"]
-        return True
 
 
 def _optimiser(network: TrademarkNetwork, recipe: Recipe) -> torch.optim.Optimizer:

@@ -1,9 +1,11 @@
 """Promotion and rollback of parameter sets."""
 
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from search.errors import Conflict, Refused
 from search.models import ParameterSetEvent
@@ -11,6 +13,7 @@ from search.parameter_sets import (
     parameter_set_create,
     parameter_set_ensure,
     parameter_set_promote,
+    parameter_set_reweigh,
     parameter_set_roll_back,
 )
 from search.selectors import live_parameter_set
@@ -78,3 +81,19 @@ def test_new_descriptors_bring_fresh_parameters_and_bar_the_way_back() -> None:
     assert parameter_set_ensure(fitting=fitting, reason="again") == made
     with pytest.raises(Refused, match="other descriptors"):
         parameter_set_roll_back(target=base, actor="ada", reason="old was nicer")
+
+
+def test_a_descriptor_is_given_weight_by_hand_and_the_history_says_why() -> None:
+    base = live_set()
+    with pytest.raises(Refused, match="why"):
+        parameter_set_reweigh(weights={"colour": 0.1}, actor="ada", reason=" ")
+    with pytest.raises(Refused, match="no descriptor hue"):
+        parameter_set_reweigh(weights={"hue": 0.1}, actor="ada", reason="try")
+    assert live_parameter_set() == base
+    out = StringIO()
+    call_command("weigh", "colour=0.1", reason="packaging", stdout=out)
+    live = live_parameter_set()
+    assert live.parent == base and live.unpack().default.weights["colour"] == 0.1
+    assert sum(live.unpack().default.weights.values()) == pytest.approx(1)
+    assert f"P{live.pk} is live" in out.getvalue() and "colour 10.0 %" in out.getvalue()
+    assert ParameterSetEvent.objects.first().reason == "packaging"

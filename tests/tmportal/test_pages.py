@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from feedback.reports import report_make
 from feedback.services import search_conclude, selection_set
 from search import media
 from search.models import Mark, Search
+from search.parameter_sets import parameter_set_create, parameter_set_promote
+from search.retrieval.descriptors import DESCRIPTORS
 from search.services import preview_name
+from search.templatetags.portal import DESCRIPTOR_MEANINGS, DESCRIPTOR_WORDS
 from tests import pictures
-from tests.factories import done_search, mark
+from tests.factories import done_search, live_set, mark
 
 pytestmark = pytest.mark.django_db
 
@@ -214,3 +218,28 @@ def test_records_are_read_only_but_marks_can_be_corrected(client: Client, make_u
     assert "_save" in body(client.get(f"/admin/search/mark/{registered.pk}/change/"))
     for model in ("search/searchresult", "feedback/impression", "feedback/selection", "tuning/tuningrun"):
         body(client.get(f"/admin/{model}/"))
+
+
+def test_every_descriptor_has_a_word_a_meaning_and_a_colour(page: Client, examiner: Any, settings: Any) -> None:
+    """One without weight is named as such; one without its words or its colour would look like a mistake."""
+    search = done_search(examiner, scores=[0.9], threshold=0.8)
+    text = body(page.get(f"/searches/{search.pk}/"))
+    styles = {
+        name: (settings.BASE_DIR / f"tmportal/static/css/{name}.css").read_text()
+        for name in ("portal", "results", "tuning")
+    }
+    for name in DESCRIPTORS:
+        assert DESCRIPTOR_WORDS[name] in text and DESCRIPTOR_MEANINGS[name] in text
+        assert f"--c-{name}:" in styles["portal"]
+        assert all(f"[data-descriptor={name}]" in styles[sheet] for sheet in ("results", "tuning"))
+    assert "shape and colour together" not in text
+
+
+def test_a_descriptor_without_weight_says_so(page: Client, examiner: Any) -> None:
+    base = live_set(threshold=0.8)
+    weights = {**dict.fromkeys(DESCRIPTORS, 0.0), "general": 1.0}
+    parameters = replace(base.unpack(), default=replace(base.unpack().default, weights=weights))
+    made = parameter_set_create(parameters=parameters, made_by="test", reason="try", parent=base)
+    parameter_set_promote(parameter_set=made, expected=base, actor="test", reason="try")
+    text = body(page.get(f"/searches/{done_search(examiner, scores=[0.9], threshold=0.8).pk}/"))
+    assert text.count("has no weight in this search") == len(DESCRIPTORS) - 1

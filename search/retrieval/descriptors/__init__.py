@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-DESCRIPTORS: tuple[str, ...] = ("general", "edges", "objects", "colour")
+DESCRIPTORS: tuple[str, ...] = ("general", "edges", "objects", "colour", "semantic")
 """Fixed order of the last axis of every similarity array and weight vector. A new descriptor is one more name here
 (last, so that the order of the others stays), one more in the Describer, a weight in weights/first_weights.json, and
 a word and a colour for it on the pages."""

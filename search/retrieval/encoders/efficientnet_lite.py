@@ -145,6 +145,11 @@ class EfficientNetLiteEncoder:
         """uint8 RGB (n, h, w, 3) -> float32 (n, 1280)."""
         return self.encode_each(images, (self.pooling,))[self.pooling]
 
+    def encode_both(self, images: Images) -> tuple[Vectors, Vectors]:
+        """`encode`'s vectors, and the GeM features (n, 1280) of the same pass (descriptors.semantic)."""
+        made = self.encode_each(images, tuple(dict.fromkeys((self.pooling, "gem"))))
+        return made[self.pooling], made["gem"]
+
     def encode_each(self, images: Images, poolings: Sequence[str]) -> dict[str, Vectors]:
         """Several poolings of one pass through the network: name -> float32 (n, 1280).
 

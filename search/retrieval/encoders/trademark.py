@@ -55,7 +55,7 @@ class TrademarkEncoder:
         self._device = torch.device(device or device_name())
         self.card = read_card(weights)
         network, projection, p = load_parts(weights)
-        self.dim = projection.out_features
+        self.dim, self._wide = int(projection.out_features), int(projection.in_features)
         self._head = nn.Sequential(GeneralisedMean(p), projection).to(self._device).eval().requires_grad_(False)
         self._network = placed(network, self._device)
 
@@ -65,11 +65,20 @@ class TrademarkEncoder:
 
     def encode(self, images: Images) -> Vectors:
         """uint8 RGB (n, h, w, 3) -> float32 (n, dim), not normalised."""
+        return self.encode_both(images)[0]
+
+    def encode_both(self, images: Images) -> tuple[Vectors, Vectors]:
+        """`encode`'s vectors (n, dim), and the pooled features (n, 1280) that they are projected from
+        (descriptors.semantic)."""
+        pool, project = self._head
         out = np.empty((len(images), self.dim), np.float32)
+        features = np.empty((len(images), self._wide), np.float32)
         with torch.inference_mode():
             for rows, pixels in batches(images, self._device):
-                out[rows] = self._head(self._network(pixels)).cpu().numpy()
-        return out
+                pooled = pool(self._network(pixels))
+                features[rows] = pooled.cpu().numpy()
+                out[rows] = project(pooled).cpu().numpy()
+        return out, features
 
 
 def load_parts(weights: Path) -> tuple[EfficientNetLite0, nn.Linear, float]:

@@ -18,7 +18,7 @@ _MIN_HEIGHT = SIDE // 40
 
 
 def text_symbol(grey: Grey, count: int) -> list[Part]:
-    """The symbol without its words, then each row of text; nothing where the mark is all one or the other."""
+    """The symbol without its words, then each row of text. A mark that is one row, or has none, has no parts."""
     ink = ink_of(grey)
     _, _, stats, _ = cv2.connectedComponentsWithStats(ink, connectivity=8)
     pieces: list[Box] = [(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h, _ in stats[1:]]
@@ -27,13 +27,16 @@ def text_symbol(grey: Grey, count: int) -> list[Part]:
     while row := _row(rest):
         rows.append(row)
         rest = [piece for piece in rest if not _inside(piece, row)]
+    texts = [Part(row, grey) for row in rows if _fits(row, ink)]
     if not rows or not rest:
-        return [Part(row, grey) for row in rows[:count]] if len(rows) > 1 else []
+        return texts[:count]
     without = grey.copy()
     for x0, y0, x1, y1 in rows:
         without[y0:y1, x0:x1] = 255
-    parts = [Part(union(rest), without), *(Part(row, grey) for row in rows)]
-    return [part for part in parts if _fits(part.box, ink)][:count]
+    # Wiped clean of its words the symbol is news to `general`, however much of the mark it fills.
+    box = union(rest)
+    symbol = [Part(box, without)] if area(box) >= MIN_AREA * SIDE * SIDE else []
+    return [*symbol, *texts][:count]
 
 
 def _row(pieces: list[Box]) -> Box | None:
@@ -79,6 +82,7 @@ def _inside(piece: Box, row: Box) -> bool:
 
 
 def _fits(box: Box, ink: Mask) -> bool:
+    """Neither a speck nor the whole mark again."""
     _, _, wide, high = cv2.boundingRect(ink)
     return bool(MIN_AREA * SIDE * SIDE <= area(box) <= MAX_AREA * wide * high)
 

@@ -29,7 +29,7 @@ def test_vectors_are_unit_and_named(describer: Describer) -> None:
     described = describer.describe([pixels(star()), pixels(star_beside_bars())])
     assert describer.names == DESCRIPTORS
     for description, size in zip(described, [(200, 200), (420, 200)], strict=True):
-        assert set(description.vectors) == {"general", "edges"}
+        assert set(description.vectors) == {"general", "edges", "semantic"}
         for vector in description.vectors.values():
             assert vector.dtype == np.float32 and np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
         assert description.size == size

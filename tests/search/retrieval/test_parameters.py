@@ -3,7 +3,7 @@ import json
 import pytest
 
 from search.retrieval.descriptors import DESCRIPTORS
-from search.retrieval.parameters import ClusterParameters, Parameters
+from search.retrieval.parameters import ClusterParameters, Parameters, reweighed
 
 
 def make() -> Parameters:
@@ -74,3 +74,28 @@ def test_changing_the_mapping_afterwards_does_not_change_the_parameters() -> Non
     parameters = ClusterParameters(weights, 0.5, 0.1)
     weights["general"] = 0.0
     assert parameters.weights["general"] == 1.0
+
+
+def test_a_weight_given_by_hand_takes_from_the_others_in_proportion_in_every_scope() -> None:
+    default = ClusterParameters({"general": 0.6, "edges": 0.4, "colour": 0.0}, 0.5, 0.1)
+    own = ClusterParameters({"general": 0.0, "edges": 0.5, "colour": 0.5}, 0.7, 0.2)
+    made = reweighed(Parameters(default, {3: own}, "k1"), {"colour": 0.2})
+    assert made.default.weights == pytest.approx({"general": 0.48, "edges": 0.32, "colour": 0.2})
+    assert made.for_cluster(3).weights == pytest.approx({"general": 0.0, "edges": 0.8, "colour": 0.2})
+    assert made.for_cluster(3).threshold == 0.7 and made.clusters_version == "k1"
+    only = reweighed(Parameters(ClusterParameters({"a": 1.0, "b": 0.0, "c": 0.0}, 0.5, 0.1)), {"a": 0.5})
+    assert only.default.weights == {"a": 0.5, "b": 0.25, "c": 0.25}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"texture": 0.1}, "no descriptor texture; known are general"),
+        ({"colour": 1.2}, "must sum to 1"),
+        ({"colour": -0.1}, "at least 0"),
+        (dict.fromkeys(DESCRIPTORS, 0.1), "must sum to 1"),
+    ],
+)
+def test_weights_by_hand_are_refused_with_a_sentence(given: dict[str, float], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        reweighed(Parameters.initial(DESCRIPTORS), given)

@@ -1,16 +1,27 @@
-"""A little training data: drawn shapes in families."""
+"""A little training data: drawn shapes in families. One thread for tensors this small."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from search.training.dataset import ALONE, MARKS, TrainingMarks, write_index
 
 SIDE = 64
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread() -> Iterator[None]:
+    # Small tensors lose more to the threads' meeting than they gain, above all on a busy machine.
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def shape(kind: int, size: int) -> np.ndarray:

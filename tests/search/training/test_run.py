@@ -10,7 +10,7 @@ from search.training.dataset import TrainingMarks
 from search.training.export import save_encoder
 from search.training.network import TrademarkNetwork, plain, vectors_of
 from search.training.recipes import RECIPES, Recipe
-from search.training.run import start
+from search.training.run import start_supervised as start
 
 TINY = Recipe("tiny", steps=2, sides=((0, 64),), pairs=4, warm_up=1, hard_from=1, frozen=2, chunk=8)
 

@@ -12,7 +12,9 @@ from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from search.commands import SentenceCommand
+from search.training.momentum import MomentumTrainer
 from search.training.recipes import RECIPES
+from search.training.trainer import Trainer
 
 
 class Command(SentenceCommand):
@@ -83,6 +85,7 @@ class Command(SentenceCommand):
             )
         except (DatasetError, LayoutError, ValueError) as error:
             raise CommandError(str(error)) from None
+        out.mkdir(parents=True, exist_ok=True)
         with (
             tqdm(total=recipe.steps, initial=trainer.step, unit="step", file=sys.stderr) as bar,
             (out / "log.jsonl").open("a", encoding="utf-8") as log,
@@ -91,7 +94,7 @@ class Command(SentenceCommand):
             def report(step: int, figures: Mapping[str, float]) -> None:
                 line = {"step": step, **{name: round(value, 5) for name, value in figures.items()}}
                 if measure is not None and (step % options["validate_every"] == 0 or step == recipe.steps):
-                    line |= {f"val {name}": value for name, value in measure(trainer.average).items()}
+                    line |= {f"val {name}": value for name, value in measure(trainer).items()}
                     bar.write(json.dumps(line), file=sys.stderr)
                 log.write(json.dumps(line) + "\n")
                 log.flush()
@@ -102,15 +105,18 @@ class Command(SentenceCommand):
         self.stdout.write(f"Trained {trainer.step} steps; the checkpoint is in {out}.")
 
 
+_WHITENED = 256
+"""Dimensions kept when whitening (science 2.4)."""
+
+
 def _measure(folder: Path, pool: int, side: int) -> Any:
-    """A function of a network: figures on held-out families, its vectors plain and whitened."""
+    """A function of a run: figures on held-out families, its vectors plain and whitened."""
     import cv2
     import numpy as np
 
     from search.retrieval.imaging import decode_picture
     from search.retrieval.normalise import normalise, resized
     from search.retrieval.whitening import Whitening
-    from search.training.network import TrademarkNetwork, plain, vectors_of
     from tuning.evaluation import load
     from tuning.evaluation.vectors import vector_figures
 
@@ -119,9 +125,9 @@ def _measure(folder: Path, pool: int, side: int) -> Any:
     paths = [*layout.query_paths, *layout.pool_paths[:pool]]
     grey = np.stack([resized(normalise(decode_picture(p.read_bytes())).grey, side)[:, :, 0] for p in tqdm(paths)])
 
-    def measure(network: TrademarkNetwork) -> dict[str, float]:
-        vectors = vectors_of(plain(network), grey)
-        white = Whitening.fit(vectors[len(layout.groups) :], vectors.shape[1]).apply(vectors)
+    def measure(run: Trainer | MomentumTrainer) -> dict[str, float]:
+        vectors = run.vectors(grey)
+        white = Whitening.fit(vectors[len(layout.groups) :], min(_WHITENED, vectors.shape[1])).apply(vectors)
         found = vector_figures(vectors, layout.groups)
         return found | {f"white {k}": v for k, v in vector_figures(white, layout.groups).items()}
 

@@ -1,0 +1,54 @@
+"""The parts of EfficientNet-Lite, batch norm apart from the convolutions."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.functional import pad, relu6
+
+STAGES = (  # Tan & Le (ICML 2019), table 1: repeats, kernel, stride, expansion, channels out
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+class SameConv2d(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding (the odd pixel goes right and below), without bias."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
+        even = kernel // 2 if stride == 1 else 0
+        super().__init__(inputs, outputs, kernel, stride, padding=even, groups=groups, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        stride, kernel = self.stride[0], self.kernel_size[0]
+        if stride > 1:
+            high, wide = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:])
+            x = pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
+        return super().forward(x)
+
+
+class LiteBlock(nn.Module):
+    """Inverted residual: expand, depthwise, project, each with its batch norm; names as in the ImageNet package."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        wide = inputs * expansion
+        self.expands = expansion > 1
+        if self.expands:
+            self._expand_conv = SameConv2d(inputs, wide, 1)
+            self._bn0 = nn.BatchNorm2d(wide, eps=1e-3)
+        self._depthwise_conv = SameConv2d(wide, wide, kernel, stride=stride, groups=wide)
+        self._bn1 = nn.BatchNorm2d(wide, eps=1e-3)
+        self._project_conv = SameConv2d(wide, outputs, 1)
+        self._bn2 = nn.BatchNorm2d(outputs, eps=1e-3)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        y = relu6(self._bn1(self._depthwise_conv(y)))
+        y = self._bn2(self._project_conv(y))
+        return x + y if self.residual else y
