@@ -8,6 +8,7 @@ A directory is complete and is never changed once the pointer has named it.
 """
 
 import os
+import re
 import uuid
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from search.retrieval.first_weights import FirstWeights
 SHIPPED = "shipped"
 POINTER = "CURRENT"
 FILE = "encoder.safetensors"
+_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]*")
 
 
 def folder() -> Path:
@@ -30,7 +32,7 @@ def folder() -> Path:
 def directory(encoder_id: str) -> Path:
     """Where an encoder of the office lies; NotThere for a name that is none."""
     path = folder() / encoder_id
-    if not encoder_id or path.parent != folder() or not path.is_dir():
+    if not _NAME.fullmatch(encoder_id) or not path.is_dir():
         raise NotThere(f"There is no encoder {encoder_id!r} in {folder()}.")
     return path
 

@@ -86,11 +86,13 @@ def _see_through(
         progress(0, 1, "fitting the whitenings")
         for name, whitening in fit_whitenings(encoder_in(folder), register_marks(WHITENED_ON)).items():
             whitening.save(folder / f"{name}.npz")
-    verdict = _judged(folder, base, gate, progress)
+    describer = Describer(weights=folder)
+    verdict = _judged(folder, describer, base, gate, progress)
     facts = json.loads((folder / ENCODER).with_suffix(".json").read_text("utf-8"))["data"]
     run.base = base
     run.gate = {**gate_json(verdict), "against": engine.describer.version}
-    _close(run, State.VALIDATED if verdict.passed else State.REJECTED, f"{verdict.reason} {_words(facts)}")
+    reason = f"{verdict.reason} {_words(facts)}{_lost(describer)}"
+    _close(run, State.VALIDATED if verdict.passed else State.REJECTED, reason)
     shutil.rmtree(folder / "data", ignore_errors=True)
     (folder / "checkpoint.pt").unlink(missing_ok=True)
     return run
@@ -120,7 +122,9 @@ def _train(folder: Path, recipe: Recipe, progress: Progress) -> None:
     save_encoder(folder / ENCODER, network.backbone, network.projection, p=network.pool.p, metadata=card)
 
 
-def _judged(folder: Path, base: ParameterSet, gate: GateConfig | None, progress: Progress) -> Verdict:
+def _judged(
+    folder: Path, describer: Describer, base: ParameterSet, gate: GateConfig | None, progress: Progress
+) -> Verdict:
     """What serves now against what would serve: the candidate, with the register's weights and threshold as they are.
 
     The parameters of single clusters lapse with the old encoder, so they count for what serves now only. The
@@ -128,7 +132,6 @@ def _judged(folder: Path, base: ParameterSet, gate: GateConfig | None, progress:
     """
     snapshot = engine.searcher().snapshot
     parameters = rebased(base.unpack(), snapshot)
-    describer = Describer(weights=folder)
     first = FirstWeights(
         FirstWeights(parameters.default.weights, parameters.default.threshold).of(describer.names),
         parameters.default.threshold,
@@ -235,6 +238,12 @@ def _words(facts: Mapping[str, int]) -> str:
         f"Trained on {facts['families']} families that {facts['examiners']} examiner"
         f"{'' if facts['examiners'] == 1 else 's'} confirmed in {facts['searches']} searches."
     )
+
+
+def _lost(describer: Describer) -> str:
+    """Descriptors that cannot be used with this encoder, such as a head that was fitted on another one."""
+    lost = [name for name in engine.describer.names if name not in describer.names]
+    return f" It would serve without {', '.join(lost)}." if lost else ""
 
 
 @contextmanager

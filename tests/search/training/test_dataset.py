@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from search.training.dataset import INDEX, MARKS, DatasetError, TrainingMarks
+from search.training.dataset import ALONE, INDEX, MARKS, DatasetError, NewMark, TrainingMarks, write_marks
 
 
 def test_members_are_the_rows_of_families_of_two_or_more(marks: TrainingMarks) -> None:
@@ -34,3 +35,28 @@ def test_an_unknown_kind_is_refused(training_data: Path) -> None:
     (training_data / INDEX).write_text(json.dumps(index))
     with pytest.raises(DatasetError):
         TrainingMarks.load(training_data)
+
+
+def test_marks_written_one_by_one_are_read_back(tmp_path: Path) -> None:
+    rows = [np.full((8, 8), value, np.uint8) for value in range(3)]
+    new = [
+        NewMark(rows[0], "a", 0, "family"),
+        NewMark(rows[1], "b", 0, "family"),
+        NewMark(rows[2], "c", ALONE, "alone"),
+    ]
+    assert write_marks(tmp_path / "new", iter(new), side=8, source={"searches": 2}) == 3
+    marks = TrainingMarks.load(tmp_path / "new")
+    assert [int(marks.grey[row, 0, 0]) for row in range(3)] == [0, 1, 2] and list(marks.names) == ["a", "b", "c"]
+    assert {number: rows.tolist() for number, rows in marks.members().items()} == {0: [0, 1]}
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["index.json", "marks.npy"]
+
+
+def test_a_writer_that_stops_half_way_leaves_no_data(tmp_path: Path) -> None:
+    def broken() -> Iterator[NewMark]:
+        yield NewMark(np.zeros((8, 8), np.uint8), "a", 0, "family")
+        yield NewMark(np.zeros((4, 8), np.uint8), "b", 0, "family")
+
+    with pytest.raises(ValueError, match="b is"):
+        write_marks(tmp_path / "new", broken(), side=8, source={})
+    with pytest.raises(DatasetError):
+        TrainingMarks.load(tmp_path / "new")
