@@ -69,7 +69,7 @@ def test_a_library_that_does_not_load_is_refused_with_a_sentence(
 
     monkeypatch.setattr(clip_vit, "find_spec", lambda name: object())
     monkeypatch.setattr(clip_vit, "import_module", broken)
-    with pytest.raises(WeightsUnusable, match="does not load .*httpx2"):
+    with pytest.raises(WeightsUnusable, match=r"does not load .*httpx2"):
         ClipEncoder(tmp_path, device="cpu")
 
 
