@@ -114,4 +114,7 @@ def _weights_of(directory: Path) -> Path:
 def _library() -> Any:
     if find_spec("transformers") is None:
         raise WeightsUnusable("CLIP is off: run `pip install transformers` to turn it on.")
-    return import_module("transformers")
+    try:
+        return import_module("transformers.models.clip")
+    except ImportError as error:  # installed, but something that it needs is not
+        raise WeightsUnusable(f"CLIP is off: the library transformers does not load ({error}).") from None

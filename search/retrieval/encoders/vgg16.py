@@ -23,10 +23,7 @@ from search.retrieval.pooling import POOLINGS, Vectors
 _CHANNELS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)  # 0 halves the map
 _MEAN, _STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)  # ImageNet's, in 0..255
 _CPU_PIXELS, _GPU_PIXELS = 4 * 224 * 224, 64 * 224 * 224
-MISSING = (
-    "VGG16 is off: its weights are not on disk. "
-    "Put torchvision's state dict vgg16-397923af.pth at {path} to turn it on."
-)
+MISSING = "VGG16 is off: its weights are not on disk. Put torchvision's vgg16-397923af.pth at {path} to turn it on."
 
 
 class VGG16(nn.Module):

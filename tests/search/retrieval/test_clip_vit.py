@@ -58,6 +58,21 @@ def test_missing_library_is_refused_with_a_sentence(tmp_path: Path, monkeypatch:
         ClipEncoder(tmp_path, device="cpu")
 
 
+def test_a_library_that_does_not_load_is_refused_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_text("{}")
+
+    def broken(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'httpx2'")
+
+    monkeypatch.setattr(clip_vit, "find_spec", lambda name: object())
+    monkeypatch.setattr(clip_vit, "import_module", broken)
+    with pytest.raises(WeightsUnusable, match=r"does not load .*httpx2"):
+        ClipEncoder(tmp_path, device="cpu")
+
+
 def test_files_that_are_no_model_are_refused(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="the library is optional")
     for name in ("config.json", "model.safetensors"):

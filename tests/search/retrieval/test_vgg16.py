@@ -38,7 +38,7 @@ def test_version_changes_with_the_pooling(weights: Path) -> None:
 
 
 def test_missing_and_foreign_weights_are_refused_with_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(WeightsUnusable, match=r"Put torchvision's state dict .* at .*none\.pth"):
+    with pytest.raises(WeightsUnusable, match=r"Put torchvision's vgg16-397923af.pth at .*none\.pth"):
         VGG16Encoder(tmp_path / "none.pth", device="cpu")
     (tmp_path / "noise.pth").write_bytes(b"not these")
     with pytest.raises(WeightsUnusable, match="cannot be read"):
