@@ -25,7 +25,7 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
-from benchmarks.iconify import kept_from_training  # noqa: E402
+from benchmarks.kept import kept_families  # noqa: E402
 from search.retrieval import describe  # noqa: E402
 from search.retrieval.calibration import SHIPPED, Calibration  # noqa: E402
 from search.retrieval.clusters import silhouettes  # noqa: E402
@@ -63,12 +63,9 @@ class Marks:
     def load(cls, folder: Path, split: str, most: int) -> Marks:
         """`train`: only the families that the encoder has not learnt."""
         layout = metu.load(folder / "queries", folder / "pool")
-        queries = list(zip(layout.query_paths, layout.groups, strict=True))
         if split == "train":
-            names = json.loads((folder / "manifest.json").read_text("utf-8"))["families"]
-            queries = [(path, group) for path, group in queries if kept_from_training(names[group]["name"])]
-        paths = [path for path, _ in queries]
-        return cls(split, [*paths, *layout.pool_paths[:most]], np.array([group for _, group in queries]))
+            layout = kept_families(layout)
+        return cls(split, [*layout.query_paths, *layout.pool_paths[:most]], np.array(layout.groups))
 
     def first(self, pool: int) -> Marks:
         """The queries and the first `pool` marks of the pool."""

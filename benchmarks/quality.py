@@ -22,6 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
+from benchmarks.kept import kept_families  # noqa: E402
 from benchmarks.leaderboard.measure import limited  # noqa: E402
 from benchmarks.leaderboard.page import bar_line, to_markdown  # noqa: E402
 from benchmarks.leaderboard.picture import draw_bytes  # noqa: E402
@@ -89,7 +90,9 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     train = None
     if options.train_queries:
         train = limited(
-            load(options.train_queries, options.train_pool), pool=options.tune_pool, queries=options.tune_queries
+            kept_families(load(options.train_queries, options.train_pool)),
+            pool=options.tune_pool,
+            queries=options.tune_queries,
         )
     report, sections = Run(layout, options).report(train)
     options.json.parent.mkdir(parents=True, exist_ok=True)
