@@ -101,6 +101,20 @@ RECIPES: Mapping[str, Recipe | MomentumRecipe] = MappingProxyType(
                 frozen=2,
                 chunk=32,
             ),
+            # For one GPU: nothing frozen, full size throughout, batches that fill it. Not run yet for want of one.
+            Recipe(
+                "gpu",
+                steps=8000,
+                sides=((0, 160), (6000, 192)),
+                pairs=512,
+                rate=4e-4,
+                projection_rate=1e-3,
+                warm_up=400,
+                hard_from=800,
+                memory=8192,
+                average=0.999,
+                chunk=256,
+            ),
             Recipe("smoke", steps=4, sides=((0, 64),), pairs=8, warm_up=1, hard_from=2, average=0.5),
             # Seed 004 as printed: METU's 922,926 marks, 30 epochs, batches of 256.
             MomentumRecipe(

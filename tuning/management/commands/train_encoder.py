@@ -34,6 +34,7 @@ class Command(SentenceCommand):
         parser.add_argument("--val", type=Path, metavar="DIR", help="queries/ and pool/ to measure on meanwhile")
         parser.add_argument("--val-pool", type=int, default=3000, help="marks of that pool")
         parser.add_argument("--validate-every", type=int, default=250, metavar="STEPS")
+        parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where there is one")
         parser.add_argument("--threads", type=int, default=2)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -71,6 +72,7 @@ class Command(SentenceCommand):
             self.stdout.write(f"To let it serve: manage.py train_encoder --activate {run.encoder}")
 
     def _train(self, options: Mapping[str, Any]) -> None:
+        from search.retrieval.device import device_name
         from search.training.dataset import DatasetError, TrainingMarks
         from search.training.export import export_run
         from search.training.run import start
@@ -80,7 +82,7 @@ class Command(SentenceCommand):
         out: Path = options["out"] or Path("build") / f"encoder-{recipe.name}"
         try:
             marks = TrainingMarks.load(options["data"])
-            trainer = start(marks, recipe, out)
+            trainer = start(marks, recipe, out, device=options["device"] or device_name())
             measure = (
                 _measure(options["val"], options["val_pool"], recipe.side(recipe.steps)) if options["val"] else None
             )
