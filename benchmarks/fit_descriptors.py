@@ -214,6 +214,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "fit")
     parser.add_argument("--fit-marks", type=int, default=8000, help="pool marks of train to fit on")
     parser.add_argument("--calibration-marks", type=int, default=1500, help="of these, to calibrate among")
+    parser.add_argument("--val-marks", type=int, default=4000, help="pool marks of val to measure among")
     parser.add_argument("--weight-queries", type=int, default=400, help="queries of train to fit the weights on")
     parser.add_argument("--sides", type=int, nargs="*", default=[], help="also print the pooling table")
     parser.add_argument("--silhouettes", type=int, nargs="*", default=[], help="K to try on the pool of val")
@@ -225,7 +226,7 @@ def main() -> None:
     options = arguments()
     options.cache.mkdir(parents=True, exist_ok=True)
     train = Marks.load(options.train, "train", options.fit_marks)
-    val = Marks.load(options.val, "val", 10**9)
+    val = Marks.load(options.val, "val", options.val_marks)
     report: dict[str, Any] = {"train_marks": len(train.paths), "val_marks": len(val.paths)}
     if options.sides:
         report["pooling"] = pooling_table(train, val, options.sides, options.cache)

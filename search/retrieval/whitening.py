@@ -44,9 +44,11 @@ class Whitening:
         return white
 
     @classmethod
-    def fit(cls, vectors: NDArray[np.floating], dim: int, *, ridge: float = 1e-9) -> Whitening:
-        """PCA of the unit rows (n, d), the first `dim` directions over the square root of their variance.
+    def fit(cls, vectors: NDArray[np.floating], dim: int, *, power: float = 0.5, ridge: float = 1e-9) -> Whitening:
+        """PCA of the unit rows (n, d), the first `dim` directions, each over its variance to the `power`.
 
+        0.5 is whitening; 0 only takes the mean away and drops the weakest directions; between them directions are
+        evened out by half. A trained space is even already and loses by full whitening.
         Raises ValueError when there are fewer than dim + 1 rows or dimensions than asked for.
         """
         x = unit(vectors).astype(np.float64)
@@ -56,7 +58,7 @@ class Whitening:
         centred = x - mean
         variances, directions = np.linalg.eigh(centred.T @ centred / (len(x) - 1))
         strongest = np.argsort(variances)[::-1][:dim]
-        scale = 1 / np.sqrt(np.maximum(variances[strongest], 0) + ridge)
+        scale = (np.maximum(variances[strongest], 0) + ridge) ** -power
         matrix = directions[:, strongest] * scale
         # An eigenvector's sign is arbitrary: fixing it makes a refit on the same data the same file.
         matrix *= np.sign(matrix[np.abs(matrix).argmax(axis=0), np.arange(dim)])

@@ -49,3 +49,15 @@ def test_survives_saving_and_names_its_version_by_content(rows: np.ndarray, tmp_
 def test_refuses_too_few_rows(rows: np.ndarray) -> None:
     with pytest.raises(ValueError, match="cannot be whitened"):
         Whitening.fit(rows[:6], 6)
+
+
+def test_power_nought_keeps_variances_and_half_a_power_evens_them_by_half(rows: np.ndarray) -> None:
+    x = unit(rows)
+    spreads = []
+    for power in (0.0, 0.25, 0.5):
+        found = Whitening.fit(rows, 2, power=power)
+        spreads.append(((x - found.mean) @ found.matrix).std(axis=0))
+    ratios = [float(spread[0] / spread[1]) for spread in spreads]
+    assert ratios[0] > ratios[1] > ratios[2]
+    assert ratios[1] == pytest.approx(ratios[0] ** 0.5, rel=1e-3)
+    assert ratios[2] == pytest.approx(1, rel=1e-3)
