@@ -33,7 +33,7 @@ from search.retrieval.describe import WEIGHTS, Describer  # noqa: E402
 from search.retrieval.descriptors import DESCRIPTORS  # noqa: E402
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder  # noqa: E402
 from search.retrieval.first_weights import FirstWeights  # noqa: E402
-from search.retrieval.fitting import DIM, listed_pairs  # noqa: E402
+from search.retrieval.fitting import CENTRED, DIM, POWER, listed_pairs  # noqa: E402
 from search.retrieval.fusion import fuse  # noqa: E402
 from search.retrieval.imaging import Pixels, decode_picture  # noqa: E402
 from search.retrieval.normalise import normalise  # noqa: E402
@@ -113,11 +113,11 @@ def pooling_table(train: Marks, val: Marks, sides: Sequence[int], cache: Path) -
 
 def fit_whitening(train: Marks, cache: Path, out: Path) -> None:
     """The two whitenings that ship, on the pool of `train`."""
-    encoder = describe.default_encoder()
+    encoder = describe.encoder_in()
     for view, _, side in describe.VIEWS:
         found = pooled(train, view, side, cache, lambda images: {"pooled": encoder.encode(images)}, encoder.version)
         vectors = found["pooled"]
-        Whitening.fit(vectors[len(train.groups) :], DIM).save(out / f"{view}.npz")
+        Whitening.fit(vectors[len(train.groups) :], DIM, power=POWER, centred=CENTRED).save(out / f"{view}.npz")
 
 
 def described(marks: Marks, describer: Describer, cache: Path) -> MarkTable:

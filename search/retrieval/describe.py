@@ -30,9 +30,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 """Fitted by benchmarks/fit_descriptors.py, shipped with the project."""
 
 # Chosen by measurement on the held-out `val` families: benchmarks/fit_descriptors.py prints the tables.
-POOLING = "mac"
-GENERAL_SIDE = 192
-EDGES_SIDE = 192
+GENERAL_SIDE = 160
+EDGES_SIDE = 160
 PARTS_SIDE = 128
 PARTS_COUNT = 4
 
@@ -42,7 +41,7 @@ VIEWS: tuple[tuple[str, Callable[[normalise.Normalised, int], Pixels | None], in
 )
 """What the encoder looks at: descriptor, view of the normalised mark, pixels. Each has a whitening, NAME.npz."""
 
-__all__ = ["VIEWS", "WEIGHTS", "Describer", "Description", "default_encoder", "encoder_in"]
+__all__ = ["VIEWS", "WEIGHTS", "Describer", "Description", "encoder_in"]
 
 
 class Component(Protocol):
@@ -52,19 +51,11 @@ class Component(Protocol):
         """One result per mark, in the descriptor's own kind."""
 
 
-def default_encoder() -> Encoder:
-    """The encoder that the shipped whitenings and calibration are fitted for."""
-    from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder
-
-    return EfficientNetLiteEncoder(POOLING)
-
-
-def encoder_in(weights: Path) -> Encoder:
-    """The encoder of a directory of weights: its own where it has one, else the default one. Raises WeightsUnusable."""
+def encoder_in(weights: Path = WEIGHTS) -> Encoder:
+    """The encoder of a directory of weights, by default the one that ships. Raises WeightsUnusable."""
     from search.retrieval.encoders.trademark import SHIPPED, TrademarkEncoder
 
-    own = weights / SHIPPED.name
-    return TrademarkEncoder(weights=own) if own.is_file() else default_encoder()
+    return TrademarkEncoder(weights=weights / SHIPPED.name)
 
 
 class Describer:
@@ -72,7 +63,7 @@ class Describer:
 
     names: the descriptors it yields, in the order of DESCRIPTORS; one whose fitted weights are missing is off.
     whole: `general`, in whose space the parts lie. components: name -> descriptor of normalised marks, each by itself.
-    weights: a directory with the whitenings, and an encoder.safetensors where it has an encoder of its own.
+    weights: a directory with an encoder and its whitenings. encoder: another one that these whitenings fit.
     version: changes whenever a vector would; vectors of two versions must never be compared.
     Raises encoders.WeightsUnusable when the encoder's weights or those of `general` are missing.
     """

@@ -44,19 +44,28 @@ class Whitening:
         return white
 
     @classmethod
-    def fit(cls, vectors: NDArray[np.floating], dim: int, *, power: float = 0.5, ridge: float = 1e-9) -> Whitening:
+    def fit(
+        cls,
+        vectors: NDArray[np.floating],
+        dim: int,
+        *,
+        power: float = 0.5,
+        centred: bool = True,
+        ridge: float = 1e-9,
+    ) -> Whitening:
         """PCA of the unit rows (n, d), the first `dim` directions, each over its variance to the `power`.
 
-        0.5 is whitening; 0 only takes the mean away and drops the weakest directions; between them directions are
-        evened out by half. A trained space is even already and loses by full whitening.
+        0.5 is whitening; with 0 the directions keep their say and only the weakest are dropped. Not centred, the mean
+        stays in: with power 0 and all directions cosines are then those of the rows themselves, which is best for a
+        space trained by cosines.
         Raises ValueError when there are fewer than dim + 1 rows or dimensions than asked for.
         """
         x = unit(vectors).astype(np.float64)
         if x.shape[0] <= dim or x.shape[1] < dim:
             raise ValueError(f"{x.shape[0]} vectors of {x.shape[1]} numbers cannot be whitened to {dim}.")
-        mean = x.mean(axis=0)
-        centred = x - mean
-        variances, directions = np.linalg.eigh(centred.T @ centred / (len(x) - 1))
+        mean = x.mean(axis=0) if centred else np.zeros(x.shape[1])
+        spread = x - mean
+        variances, directions = np.linalg.eigh(spread.T @ spread / (len(x) - 1))
         strongest = np.argsort(variances)[::-1][:dim]
         scale = (np.maximum(variances[strongest], 0) + ridge) ** -power
         matrix = directions[:, strongest] * scale

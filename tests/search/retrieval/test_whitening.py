@@ -61,3 +61,8 @@ def test_power_nought_keeps_variances_and_half_a_power_evens_them_by_half(rows: 
     assert ratios[0] > ratios[1] > ratios[2]
     assert ratios[1] == pytest.approx(ratios[0] ** 0.5, rel=1e-3)
     assert ratios[2] == pytest.approx(1, rel=1e-3)
+
+
+def test_power_nought_and_not_centred_leaves_cosines_as_they_are(rows: np.ndarray) -> None:
+    found = Whitening.fit(rows, rows.shape[1], power=0.0, centred=False).apply(rows)
+    assert found @ found.T == pytest.approx(unit(rows) @ unit(rows).T, abs=1e-4)
