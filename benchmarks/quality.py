@@ -35,7 +35,8 @@ from tuning.evaluation import LayoutError, load  # noqa: E402
 def write_pages(report: dict[str, Any], docs: Path) -> None:
     """The page and the plot, from the report alone."""
     docs.mkdir(parents=True, exist_ok=True)
-    (docs / "quality.md").write_text(to_markdown(report), "utf-8")
+    licences = (docs / "quality-licences.md").is_file()
+    (docs / "quality.md").write_text(to_markdown(report, licences=licences), "utf-8")
     (docs / "quality-bytes.svg").write_text(draw_bytes(report["rows"]), "utf-8")
 
 

@@ -13,8 +13,11 @@ _VARIANTS = {
 }
 
 
-def to_markdown(report: Mapping[str, Any]) -> str:
-    """The page: bars, one table for each variant, weights, picture, queries, how to make it again."""
+def to_markdown(report: Mapping[str, Any], *, licences: bool = False) -> str:
+    """The page: bars, one table for each variant, weights, picture, queries, how to make it again.
+
+    licences: quality-licences.md beside the page says whose drawings are shown.
+    """
     run = report["run"]
     lines = [
         "# The leaderboard",
@@ -32,6 +35,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     if run.get("sheet"):
         lines += ["", f"## Best, median and worst queries of {run['sheet']}", ""]
         lines += ["![Queries with their first results; hits are framed green](quality-queries.png)"]
+        if licences:
+            lines += ["", "[Whose drawings are shown](quality-licences.md)"]
     lines += ["", "## How to read it", "", *(f"- {note}" for note in report["notes"])]
     return "\n".join(lines) + "\n"
 

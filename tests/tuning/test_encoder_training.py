@@ -13,6 +13,7 @@ from django.urls import reverse
 from search import encoders
 from search.errors import Refused
 from search.models import LivePointer, Mark
+from search.parameter_sets import parameter_set_reweigh
 from search.retrieval.calibration import Calibration
 from search.retrieval.describe import Describer
 from search.retrieval.first_weights import FirstWeights
@@ -105,7 +106,8 @@ def test_a_stopped_training_goes_on_and_ends_in_a_judged_encoder(office: Any, cl
 def test_a_bad_encoder_is_rejected_and_leaves_everything_as_it_was(
     office: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All that this one sees of a mark is a single number."""
+    """All that this one sees of a mark is a single number. Colours, which need no encoder, must not help it out."""
+    parameter_set_reweigh(weights={"colour": 0.0, "semantic": 0.0}, actor="test", reason="shape alone")
 
     def ruined(folder: Path, recipe: Recipe, progress: Any) -> None:
         from search.retrieval.encoders.efficientnet_lite import imagenet_weights

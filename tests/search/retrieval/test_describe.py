@@ -105,6 +105,10 @@ def test_thin_lines_and_tiny_and_oblong_marks_are_described(describer: Describer
 
 
 def test_a_descriptor_without_weights_is_off_and_changes_the_version(describer: Describer, tmp_path: Path) -> None:
+    with pytest.raises(WeightsUnusable, match="encoder"):
+        Describer(weights=tmp_path)
+    for suffix in ("safetensors", "json"):
+        shutil.copy(WEIGHTS / f"encoder.{suffix}", tmp_path)
     with pytest.raises(WeightsUnusable, match="general"):
         Describer(weights=tmp_path)
     shutil.copy(WEIGHTS / "general.npz", tmp_path)
