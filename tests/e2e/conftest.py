@@ -144,6 +144,11 @@ def login(browser: Any, service: Service) -> Iterator[Callable[[str], Any]]:
     assert not problems
 
 
+_TOO_WIDE = """() => [...document.querySelectorAll("body *")]
+    .filter(one => one.getBoundingClientRect().right > window.innerWidth && !one.closest(".scroll"))
+    .slice(0, 6).map(one => `${one.tagName}.${one.className} ${one.textContent.trim().slice(0, 30)}`).join(" | ")"""
+
+
 @pytest.fixture(scope="module")
 def snap(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
     """snap(page, "results") saves results-1280.png and results-390.png; nothing may stick out sideways."""
@@ -156,7 +161,8 @@ def snap(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., None]:
             page.wait_for_timeout(150)
             page.screenshot(path=folder / f"{name}-{width}.png", full_page=full)
             overhang = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-            assert overhang <= 0, f"{name} is {overhang} px too wide at {width} px"
+            wide = page.evaluate(_TOO_WIDE) if overhang > 0 else ""
+            assert overhang <= 0, f"{name} is {overhang} px too wide at {width} px: {wide}"
         page.set_viewport_size({"width": 1280, "height": WIDTHS[1280]})
 
     return save

@@ -153,6 +153,20 @@ def test_a_change_that_cannot_be_saved_says_so_and_is_saved_later(login: Callabl
     assert pressed(page, last) == "true"
 
 
+def test_words_find_marks_by_what_they_show(login: Callable[[str], Any], snap: Callable[..., None]) -> None:
+    page = login("examiner")
+    page.get_by_role("link", name="Words", exact=True).click()
+    assert page.get_by_role("heading", name="For example").count() == 1
+    page.get_by_role("searchbox").fill("cat")
+    page.get_by_role("button", name="Find marks").click()
+    page.locator(".concept-card").first.wait_for(timeout=60_000)
+    assert page.locator(".concept-card").count() >= 12
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.concept-card img')].slice(0, 6).every(one => one.naturalWidth > 0)"
+    )
+    snap(page, "words")
+
+
 def test_a_bad_file_is_refused_with_a_sentence_and_the_next_one_is_taken(
     login: Callable[[str], Any], tmp_path: Path
 ) -> None:

@@ -105,8 +105,8 @@ def test_a_killed_tuning_worker_leaves_the_live_pointer_and_the_run_is_done_agai
     before = live_pointer(service)
     created = (
         "INSERT INTO tuning_tuningrun (kind, state, requested_by, created_at, attempts, progress, searches, reason,"
-        " metrics, gate, candidates, candidates_per_second)"
-        " VALUES ('dry_run', 'queued', 'test', datetime('now', '-1 minute'), 0, 0, 0, '', '{}', '{}', 0, 0)"
+        " metrics, gate, candidates, candidates_per_second, encoder)"
+        " VALUES ('dry_run', 'queued', 'test', datetime('now', '-1 minute'), 0, 0, 0, '', '{}', '{}', 0, 0, '')"
     )
     with sqlite3.connect(service.data_dir / "tmportal.sqlite3", timeout=30) as database:
         run = database.execute(created).lastrowid

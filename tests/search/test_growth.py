@@ -92,7 +92,9 @@ def test_a_new_mark_is_found_after_its_ingest_and_clusters_stay(register: Any, t
 def test_the_first_snapshot_brings_the_shipped_weights_live(register: Any) -> None:
     live = LivePointer.objects.get().parameter_set.unpack()
     first = FirstWeights.shipped()
-    assert live.default.weights == first.of(register.describer.names) and live.names == register.describer.names
+    # A JSON column need not keep the order of its keys.
+    assert live.default.weights == first.of(register.describer.names)
+    assert set(live.names) == set(register.describer.names)
     assert live.default.threshold == first.threshold
     assert live.descriptors_version == register.describer.version
     assert ParameterSetEvent.objects.get().kind == "live"
