@@ -151,7 +151,7 @@ def build(args: argparse.Namespace) -> dict[str, int]:
                 grey[row] = picture
             drawn[row] = 1 if picture is not None else 2
     licences = {prefix: pack.licence for prefix, pack in packs.items()}
-    return _finish(args.out, chosen, grey, drawn, identity, licences)
+    return write_chosen(args.out, chosen, grey, drawn, identity, licences)
 
 
 def _open(out: Path, identity: dict[str, object], count: int, side: int) -> tuple[np.memmap, np.memmap]:
@@ -165,7 +165,7 @@ def _open(out: Path, identity: dict[str, object], count: int, side: int) -> tupl
     return grey, drawn
 
 
-def _finish(
+def write_chosen(
     out: Path,
     chosen: Sequence[Chosen],
     grey: np.ndarray,
