@@ -26,16 +26,13 @@ from tqdm import tqdm
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
-from search.retrieval.imaging import decode_picture  # noqa: E402
-from search.retrieval.normalise import normalise, resized  # noqa: E402
 from search.retrieval.whitening import Whitening  # noqa: E402
 from search.training.augment import COPYIST  # noqa: E402
 from search.training.dataset import TrainingMarks  # noqa: E402
 from search.training.momentum import MomentumRecipe  # noqa: E402
 from search.training.recipes import RECIPES, SHARES, Recipe  # noqa: E402
 from search.training.run import start  # noqa: E402
-from tuning.evaluation import metu  # noqa: E402
-from tuning.evaluation.vectors import vector_figures  # noqa: E402
+from tuning.evaluation.vectors import grey_pictures, vector_figures  # noqa: E402
 
 
 def variants(steps: int, side: int) -> dict[str, Recipe | MomentumRecipe]:
@@ -81,14 +78,6 @@ def variants(steps: int, side: int) -> dict[str, Recipe | MomentumRecipe]:
     return {name: replace(recipe, name=name) for name, recipe in rows.items()}
 
 
-def pictures(folder: Path, pool: int, side: int) -> tuple[np.ndarray, Sequence[str]]:
-    """Normalised grey pictures (n, side, side) of queries and pool, and the queries' groups."""
-    layout = metu.load(folder / "queries", folder / "pool")
-    paths = [*layout.query_paths, *layout.pool_paths[:pool]]
-    grey = [resized(normalise(decode_picture(p.read_bytes())).grey, side)[:, :, 0] for p in tqdm(paths, desc="val")]
-    return np.stack(grey), layout.groups
-
-
 def figures(vectors: np.ndarray, groups: Sequence[str]) -> dict[str, float]:
     """Whitened on the pool, as every descriptor is."""
     white = Whitening.fit(vectors[len(groups) :], min(256, vectors.shape[1])).apply(vectors)
@@ -129,7 +118,7 @@ def main() -> None:
         earlier = json.loads(options.out.read_text("utf-8"))
         report = earlier if earlier["setting"] == setting else report
     marks = TrainingMarks.load(options.data)
-    grey, groups = pictures(options.val, options.val_pool, options.side)
+    grey, groups = grey_pictures(options.val, options.val_pool, options.side)
     for name in options.only or rows:
         if name not in report["rows"]:
             recipe = rows[name]

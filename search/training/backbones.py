@@ -8,6 +8,7 @@ at random. EfficientNet-Lite0 is the small one and starts from the ImageNet weig
 from __future__ import annotations
 
 import pickle
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, TypeVar
@@ -15,14 +16,15 @@ from typing import ClassVar, TypeVar
 import torch
 from torch import Tensor, nn
 
-from search.retrieval.encoders import WeightsUnusable, efficientnet_lite
-from search.training.lite_blocks import STAGES, LiteBlock, SameConv2d
+from search.retrieval.encoders import WeightsUnusable
+from search.retrieval.encoders.efficientnet_lite import STAGES, imagenet_weights
+from search.training.lite_blocks import LiteBlock, SameConv2d
 from search.training.resnet_blocks import bottlenecks
 
 B = TypeVar("B", bound="Backbone")
 
 
-class Backbone(nn.Module):
+class Backbone(nn.Module, ABC):
     """Pixels (n, 3 or 1, h, w), 0..255 of any dtype, to four maps, finest first, of `channels` channels.
 
     `prepare` and then `stage` 0, 1, 2, 3 do the same in steps, so that something may come between the stages.
@@ -30,13 +32,13 @@ class Backbone(nn.Module):
 
     channels: ClassVar[tuple[int, int, int, int]]
 
+    @abstractmethod
     def prepare(self, pixels: Tensor) -> Tensor:
         """Pixels scaled as the weights expect; a grey image has its channel three times."""
-        raise NotImplementedError
 
+    @abstractmethod
     def stage(self, number: int, x: Tensor) -> Tensor:
         """The map of one stage from the map before it (from prepared pixels for stage 0)."""
-        raise NotImplementedError
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         x, maps = self.prepare(pixels), []
@@ -121,7 +123,7 @@ def resnet50(weights: Path | None = None) -> ResNet50:
 
 def efficientnet_lite0(weights: Path | None = None) -> EfficientNetLite0:
     """EfficientNet-Lite0 with the packaged ImageNet weights, or those of a file. Raises WeightsUnusable."""
-    found = _read(weights) if weights else efficientnet_lite._read(efficientnet_lite._packaged())
+    found = _read(weights) if weights else imagenet_weights()
     return _load(EfficientNetLite0(), found, ("_fc.",))
 
 

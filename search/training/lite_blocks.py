@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.functional import pad, relu6
+from torch.nn.functional import relu6
 
-STAGES = (  # Tan & Le (ICML 2019), table 1: repeats, kernel, stride, expansion, channels out
-    (1, 3, 1, 1, 16),
-    (2, 3, 2, 6, 24),
-    (2, 5, 2, 6, 40),
-    (3, 3, 2, 6, 80),
-    (3, 5, 1, 6, 112),
-    (4, 5, 2, 6, 192),
-    (1, 3, 1, 6, 320),
-)
+from search.retrieval.encoders.efficientnet_lite import same_padded
 
 
 class SameConv2d(nn.Conv2d):
@@ -26,8 +18,7 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         stride, kernel = self.stride[0], self.kernel_size[0]
         if stride > 1:
-            high, wide = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:])
-            x = pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
+            x = same_padded(x, kernel, stride)
         return super().forward(x)
 
 

@@ -30,7 +30,7 @@ def supervised_contrastive(
     relatives = same & ~own
     if not relatives.any():
         raise ValueError("A batch needs at least two marks of one family.")
-    out = same | own if ignored is None else same | own | ignored
+    out = same if ignored is None else same | ignored  # a mark is of its own family: `same` holds the diagonal
     strangers = torch.logsumexp(sims.masked_fill(out, -torch.inf), dim=1)
     if memory is not None and len(memory):
         far = vectors.float() @ memory.vectors.T / temperature

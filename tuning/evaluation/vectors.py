@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
+from search.retrieval.imaging import decode_picture
+from search.retrieval.normalise import normalise, resized
 from tuning.evaluation.metrics import score_query, worst_ranks
+from tuning.evaluation.metu import load
 
-__all__ = ["matrix_figures", "vector_figures"]
+__all__ = ["grey_pictures", "matrix_figures", "vector_figures"]
+
+
+def grey_pictures(folder: Path, pool: int, side: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Normalised grey pictures uint8 (n, side, side) of queries and the first `pool` pool marks; the queries' groups.
+
+    folder: holds queries/ and pool/ in METU layout. Raises LayoutError, ImageRefused.
+    """
+    layout = load(folder / "queries", folder / "pool")
+    paths = [*layout.query_paths, *layout.pool_paths[:pool]]
+    grey = [resized(normalise(decode_picture(p.read_bytes())).grey, side)[:, :, 0] for p in tqdm(paths, desc="val")]
+    return np.stack(grey), layout.groups
 
 
 def vector_figures(vectors: NDArray[np.float32], groups: Sequence[str] | NDArray[np.generic]) -> dict[str, float]:

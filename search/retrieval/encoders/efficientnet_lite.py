@@ -27,7 +27,7 @@ SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 VERSION = f"imagenet-{SHA256[:8]}"
 
 _BN_EPS = 1e-3
-_STAGES = (  # repeats, kernel, stride, expansion, channels out
+STAGES = (  # repeats, kernel, stride, expansion, channels out
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
     (2, 5, 2, 6, 40),
@@ -40,6 +40,12 @@ _STEM, _HEAD = 32, 1280
 _CPU_PIXELS, _GPU_PIXELS = 160_000, 64 * 224 * 224
 """Pixels in one batch. On a CPU larger activations leave the cache and cost more than they save: with 64
 images of 128 px at a time a core encodes a tenth of what it does with 8."""
+
+
+def same_padded(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """Maps (n, c, h, w) with TensorFlow's SAME padding for a stride: the odd pixel goes right and below."""
+    high, wide = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[2:])
+    return nn.functional.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
 
 
 class _SameConv(nn.Conv2d):
@@ -55,9 +61,7 @@ class _SameConv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         stride, kernel = self.stride[0], self.kernel_size[0]
         if stride > 1:
-            high = max((-(-x.shape[2] // stride) - 1) * stride + kernel - x.shape[2], 0)
-            wide = max((-(-x.shape[3] // stride) - 1) * stride + kernel - x.shape[3], 0)
-            x = nn.functional.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
+            x = same_padded(x, kernel, stride)
         x = super().forward(x)
         return nn.functional.relu6(x, inplace=True) if self.relu else x
 
@@ -86,7 +90,7 @@ class EfficientNetLite0(nn.Module):
         self.stem = _SameConv(3, _STEM, 3, stride=2)
         blocks: list[nn.Module] = []
         inputs = _STEM
-        for repeats, kernel, stride, expansion, outputs in _STAGES:
+        for repeats, kernel, stride, expansion, outputs in STAGES:
             for repeat in range(repeats):
                 blocks.append(_Block(inputs, outputs, kernel, stride if repeat == 0 else 1, expansion))
                 inputs = outputs

@@ -118,23 +118,17 @@ _WHITENED = 256
 def _measure(folder: Path, pool: int, side: int) -> Any:
     """A function of a run: figures on held-out families, its vectors plain and whitened."""
     import cv2
-    import numpy as np
 
-    from search.retrieval.imaging import decode_picture
-    from search.retrieval.normalise import normalise, resized
     from search.retrieval.whitening import Whitening
-    from tuning.evaluation import load
-    from tuning.evaluation.vectors import vector_figures
+    from tuning.evaluation.vectors import grey_pictures, vector_figures
 
     cv2.setNumThreads(1)
-    layout = load(folder / "queries", folder / "pool")
-    paths = [*layout.query_paths, *layout.pool_paths[:pool]]
-    grey = np.stack([resized(normalise(decode_picture(p.read_bytes())).grey, side)[:, :, 0] for p in tqdm(paths)])
+    grey, groups = grey_pictures(folder, pool, side)
 
     def measure(run: Trainer | MomentumTrainer) -> dict[str, float]:
         vectors = run.vectors(grey)
-        white = Whitening.fit(vectors[len(layout.groups) :], min(_WHITENED, vectors.shape[1])).apply(vectors)
-        found = vector_figures(vectors, layout.groups)
-        return found | {f"white {k}": v for k, v in vector_figures(white, layout.groups).items()}
+        white = Whitening.fit(vectors[len(groups) :], min(_WHITENED, vectors.shape[1])).apply(vectors)
+        found = vector_figures(vectors, groups)
+        return found | {f"white {k}": v for k, v in vector_figures(white, groups).items()}
 
     return measure
