@@ -62,7 +62,7 @@ POOL ?= build/quality/pool
 built = grep -qs '"complete": true' build/$(1)/manifest.json || $(BIN)/python benchmarks/build_families.py --out build/$(1)
 bench-quality: setup-dev
 ifeq ($(QUERIES),build/quality/queries)
-	$(call built,quality) --split val --distractors 100000
+	$(call built,quality) --split val --distractors 100000 --fill
 endif
 	$(call built,train) --split train --distractors 24000
 	$(BIN)/python benchmarks/quality.py --queries $(QUERIES) --pool $(POOL) \

@@ -42,7 +42,9 @@ from benchmarks.iconify import (  # noqa: E402
     svg_document,
 )
 from benchmarks.iconify.families import DATA, Member  # noqa: E402
+from benchmarks.iconify.names import BrandFilter  # noqa: E402
 from benchmarks.iconify.select import brands_kept_out  # noqa: E402
+from benchmarks.iconify.training_marks import choose  # noqa: E402
 
 _PNG_END = b"IEND\xaeB`\x82"
 
@@ -165,6 +167,15 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     partial.replace(path)
 
 
+def _unseen(
+    packs: Sequence[Pack], splits: dict[str, Families], kept_out: BrandFilter, reserved: set[Member]
+) -> list[Member]:
+    """Marks of the pool of `train` that the encoder was not trained on (training_marks.py, its default numbers)."""
+    pool = pool_candidates(packs, split="train", kept_out=kept_out, reserved=reserved)
+    trained_on = {one.member for one in choose(splits["train"].groups.values(), pool)}
+    return [member for member in pool if member not in trained_on]
+
+
 def build_all(args: argparse.Namespace) -> dict[str, Any]:
     """Build the directory and return its manifest."""
     splits, reserved = load_families(args.families), load_reserved(args.reserved)
@@ -179,11 +190,13 @@ def build_all(args: argparse.Namespace) -> dict[str, Any]:
         "split": args.split,
         "distractors": args.distractors,
         "size": args.size,
-    }
+    } | ({"fill": True} if args.fill else {})
     prepare(args.out, identity)
     packs = {pack.prefix: pack for pack in package.packs(without=WITHHELD_PACKS)}
     kept_out = brands_kept_out(splits.values(), reserved)
     candidates = pool_candidates(list(packs.values()), split=args.split, kept_out=kept_out, reserved=reserved)
+    if args.fill:
+        candidates += _unseen(list(packs.values()), splits, kept_out, reserved)
     with multiprocessing.Pool(args.jobs) as workers:
         build = Build(args.out, packs, args.size, workers)
         groups = build_queries(build, families)
@@ -214,12 +227,17 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--split", required=True, choices=("train", "val"))
     parser.add_argument("--distractors", required=True, type=int, help="marks in the pool")
     parser.add_argument("--out", required=True, type=Path, help="directory outside git")
+    parser.add_argument(
+        "--fill", action="store_true", help="val: when its own marks run out, go on with marks never trained on"
+    )
     parser.add_argument("--size", type=int, default=256, help="longest side in pixels (256)")
     parser.add_argument("--package", type=Path, help="npm tarball or directory; fetched if left out")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (all cores)")
     parser.add_argument("--families", type=Path, default=DATA / "families.json")
     parser.add_argument("--reserved", type=Path, default=DATA / "reserved.txt")
     args = parser.parse_args(argv)
+    if args.fill and args.split != "val":
+        parser.error("--fill belongs to --split val")
     if args.distractors < 0 or args.jobs < 1 or args.size < 32:
         parser.error("--distractors must be 0 or more, --jobs 1 or more, --size 32 or more")
     return args

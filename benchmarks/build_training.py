@@ -16,8 +16,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
 from benchmarks.iconify import (  # noqa: E402
-    BRAND_PACKS,
     RECIPE_VERSION,
     WITHHELD_PACKS,
     PackageError,
-    brand_key,
-    kept_from_training,
     load_families,
     load_reserved,
     open_package,
@@ -40,78 +36,10 @@ from benchmarks.iconify import (  # noqa: E402
     render_mark,
     svg_document,
 )
-from benchmarks.iconify.families import Member  # noqa: E402
-from benchmarks.iconify.select import brands_kept_out, seeded  # noqa: E402
+from benchmarks.iconify.select import brands_kept_out  # noqa: E402
+from benchmarks.iconify.training_marks import ALONE_MARKS, CONCEPTS, VARIANTS, Chosen, choose  # noqa: E402
 from search.retrieval.normalise import normalise, resized  # noqa: E402
 from search.training.dataset import ALONE, MARKS, write_index  # noqa: E402
-
-_MOST = 6  # members of one family: large ones are much the same drawing again
-_SPECIFIC = 6  # letters in a name below which it says too little ("up", "home2")
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """One mark, its family (a name, "" for none) and the kind of family."""
-
-    member: Member
-    family: str
-    kind: str
-
-
-def choose(
-    families: Iterable[tuple[str, Sequence[Member]]],
-    pool: Sequence[Member],
-    *,
-    variants: int,
-    concepts: int,
-    alone: int,
-) -> list[Chosen]:
-    """The marks of the training data, in a stable order; each mark once."""
-    chosen = [
-        Chosen(m, f"family {name}", "kept" if kept_from_training(name) else "family")
-        for name, members in families
-        for m in members
-    ]
-    brands = [m for m in pool if m[0] in BRAND_PACKS]
-    others = [m for m in pool if m[0] not in BRAND_PACKS]
-    chosen += _groups(brands, lambda m: brand_key(m[1]), "brand", len(brands), per_pack=len(brands))
-    chosen += _groups(
-        others, lambda m: f"{m[0]} {brand_key(m[1])}", "variant", variants, per_pack=max(variants // 12, 1)
-    )
-    taken = {one.member for one in chosen}
-    left = [m for m in others if m not in taken and len(brand_key(m[1])) >= _SPECIFIC]
-    chosen += _groups(left, lambda m: brand_key(m[1]), "concept", concepts, per_pack=concepts, apart=True)
-    taken = {one.member for one in chosen}
-    rest = [m for m in [*brands, *others] if m not in taken]
-    return chosen + [Chosen(m, "", "alone") for m in rest[:alone]]
-
-
-def _groups(
-    pool: Sequence[Member],
-    key: Callable[[Member], str],
-    kind: str,
-    most: int,
-    *,
-    per_pack: int,
-    apart: bool = False,
-) -> list[Chosen]:
-    """Up to `most` groups of marks with one key. apart: at most one mark of a pack in each."""
-    found: dict[str, list[Member]] = collections.defaultdict(list)
-    for member in pool:
-        group = found[key(member)]
-        if not apart or all(member[0] != other[0] for other in group):
-            group.append(member)
-    chosen: list[Chosen] = []
-    packs: collections.Counter[str] = collections.Counter()
-    count = 0
-    for name in sorted((n for n, group in found.items() if len(group) > 1), key=lambda n: seeded("training", kind, n)):
-        group = sorted(found[name], key=lambda m: seeded("member", *m))[:_MOST]
-        if count == most or packs[group[0][0]] >= per_pack:
-            continue
-        packs[group[0][0]] += 1
-        count += 1
-        chosen += [Chosen(member, f"{kind} {name}", kind) for member in group]
-    return chosen
 
 
 def _draw(job: tuple[int, str, int]) -> tuple[int, np.ndarray | None]:
@@ -204,9 +132,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", required=True, type=Path, help="directory outside git")
     parser.add_argument("--package", type=Path, help="npm tarball or directory; fetched if left out")
     parser.add_argument("--side", type=int, default=192, help="pixels of a stored mark (192)")
-    parser.add_argument("--variants", type=int, default=4000, help="families of one drawing in several styles")
-    parser.add_argument("--concepts", type=int, default=2500, help="families of one subject in several packs")
-    parser.add_argument("--alone", type=int, default=6000, help="marks without relatives")
+    parser.add_argument("--variants", type=int, default=VARIANTS, help="families of one drawing in several styles")
+    parser.add_argument("--concepts", type=int, default=CONCEPTS, help="families of one subject in several packs")
+    parser.add_argument("--alone", type=int, default=ALONE_MARKS, help="marks without relatives")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     return parser.parse_args(argv)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.build_training import Chosen, choose, write_chosen
+from benchmarks.build_training import write_chosen
 from benchmarks.iconify import kept_from_training, load_families
+from benchmarks.iconify.training_marks import Chosen, choose
 
 KEPT = next(name for name, _ in load_families()["train"].groups.values() if kept_from_training(name))
 POOL = [
