@@ -1,6 +1,7 @@
 """Typed readers for environment variables: a wrong value stops the start with a sentence."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -34,6 +35,13 @@ def number(name: str, default: int, *, low: int, high: int) -> int:
     if not low <= parsed <= high:
         raise BadSetting(f"{name}={parsed} is outside {low}..{high}.")
     return parsed
+
+
+def choice(name: str, default: str, options: Sequence[str]) -> str:
+    value = text(name, default).lower()
+    if value not in options:
+        raise BadSetting(f"{name}={value!r} is not known: use {', '.join(options)}.")
+    return value
 
 
 def folder(name: str, default: Path) -> Path:
