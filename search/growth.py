@@ -278,7 +278,7 @@ def _hash_head() -> HashHead | None:
         return None
     try:
         return load_head(settings.TM_HASH, weights=encoders.weights())
-    except WeightsUnusable as reason:
+    except (WeightsUnusable, ValueError) as reason:
         raise Unavailable(f"{reason} Or set TM_CANDIDATE_STAGE=linear.") from None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,6 @@ class HammingIndex:
             index.cp.seed = 1  # the same codes give the same lists
             step = max(1, len(rows) // (count * _TRAIN_PER_LIST))
             index.train(np.ascontiguousarray(rows[::step]))
-            index.make_direct_map()
         index.add(rows)
         return cls(index)
 
@@ -78,7 +78,7 @@ class HammingIndex:
         elif self._lists:
             # Inverted lists of codes take no selector: the rows that pass are compared one by one.
             some = faiss.IndexBinaryFlat(self.bits)
-            some.add(np.stack([self._index.reconstruct(int(row)) for row in rows]))
+            some.add(np.ascontiguousarray(self._codes[rows]))
             distances, places = some.search(q, k)
             ids = rows[places]
         else:
@@ -87,6 +87,11 @@ class HammingIndex:
             selector = faiss.IDSelectorBitmap(bits)
             distances, ids = self._index.search(q, k, params=faiss.SearchParameters(sel=selector))
         return np.asarray(distances, dtype=np.int32), np.asarray(ids, dtype=np.int64)
+
+    @cached_property
+    def _codes(self) -> Codes:
+        """All codes in the order of their rows."""
+        return np.asarray(self._index.reconstruct_n(0, self.count), dtype=np.uint8)
 
     def save(self, path: Path) -> None:
         faiss.write_index_binary(self._index, str(path))

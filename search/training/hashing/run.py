@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from search.retrieval.describe import WEIGHTS
 from search.retrieval.hashing import HashHead
 from search.retrieval.hashing.itq import fit_itq
-from search.training.dataset import TrainingMarks
+from search.training.dataset import KINDS, TrainingMarks
 from search.training.hashing.data import HashData
 from search.training.hashing.features import precompute
 from search.training.hashing.networks import VectorHash
@@ -25,15 +25,16 @@ def load_data(
     folder: Path,
     features: Path,
     *,
+    kinds: Sequence[str] = KINDS,
     weights: Path = WEIGHTS,
     device: str = "cpu",
     done: Callable[[int], None] = lambda _: None,
 ) -> HashData:
     """Training marks and their features, computed into `features` where they are not there yet.
 
-    Raises DatasetError, WeightsUnusable.
+    kinds: only marks of these; "kept" ones are never learnt from. Raises DatasetError, WeightsUnusable.
     """
-    marks = TrainingMarks.load(folder)
+    marks = TrainingMarks.load(folder).of_kinds(kinds)
     return HashData.of(marks, precompute(marks.grey, features, weights=weights, device=device, done=done))
 
 
@@ -60,8 +61,10 @@ def itq_head(data: HashData, bits: int) -> HashHead:
 
 def _source(data: HashData) -> dict[str, Any]:
     marks = data.marks
-    return {"marks": len(data.rows), "families": data.related, "kept": len(marks) - len(data.rows), **_plain(marks)}
-
-
-def _plain(marks: TrainingMarks) -> dict[str, Any]:
-    return {"source": {key: value for key, value in marks.source.items() if not isinstance(value, np.ndarray)}}
+    return {
+        "marks": len(data.rows),
+        "families": data.related,
+        "kept": len(marks) - len(data.rows),
+        "kinds": sorted({KINDS[kind] for kind in np.unique(marks.kinds[data.rows])}),
+        "source": dict(marks.source),
+    }

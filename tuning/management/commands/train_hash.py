@@ -12,6 +12,7 @@ from django.core.management.base import CommandError
 from tqdm import tqdm
 
 from search.commands import SentenceCommand
+from search.training.dataset import KINDS
 from search.training.hashing.recipes import RECIPES, SIZES
 
 ITQ = tuple(f"itq-{bits}" for bits in SIZES)
@@ -27,6 +28,9 @@ class Command(SentenceCommand):
             "--config", choices=[*ITQ, *RECIPES], required=True, metavar="NAME", help=", ".join([*ITQ, *RECIPES])
         )
         parser.add_argument("--data", type=Path, default=Path("build/training"), help="training marks")
+        parser.add_argument(
+            "--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="only these kinds of families"
+        )
         parser.add_argument("--features", type=Path, help="computed once (default: build/hash/train)")
         parser.add_argument("--out", type=Path, help="checkpoints and log (default: build/hash/NAME)")
         parser.add_argument("--write", action="store_true", help="store the head beside the shipped encoder")
@@ -52,10 +56,10 @@ class Command(SentenceCommand):
         from search.training.hashing.run import itq_head, load_data
 
         name = options["config"]
-        total = len(TrainingMarks.load(options["data"]))
+        total = len(TrainingMarks.load(options["data"]).of_kinds(options["kinds"]))
         with tqdm(total=total, unit="mark", desc="features", file=sys.stderr) as bar:
             features = options["features"] or Path("build/hash/train")
-            data = load_data(options["data"], features, device=device, done=bar.update)
+            data = load_data(options["data"], features, kinds=options["kinds"], device=device, done=bar.update)
         if name in ITQ:
             self._finish(itq_head(data, int(name.split("-")[1])), "Fitted", options)
             return

@@ -1,6 +1,7 @@
 """Squash, routing by agreement, masks and the margin loss, against values computed by hand."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from search.training.hashing.capsules import (
     coupling_entropy,
     margin_loss,
     masked,
-    route,
     rounds,
+    route,
     squash,
 )
 from search.training.hashing.networks import CapsuleHash
@@ -49,8 +50,8 @@ def test_routing_converges_on_the_output_that_the_votes_agree_on() -> None:
     entropy = [float(coupling_entropy(r.couplings)) for r in found]
     agreement = [float(torch.einsum("nijd,njd,nij->", votes, r.v, r.couplings)) for r in found]
     assert entropy[0] == pytest.approx(1, abs=1e-5)
-    assert all(a > b for a, b in zip(entropy, entropy[1:], strict=False))
-    assert all(a < b for a, b in zip(agreement, agreement[1:], strict=False))
+    assert all(a > b for a, b in pairwise(entropy))
+    assert all(a < b for a, b in pairwise(agreement))
     assert (found[-1].v.norm(dim=-1).argmax(dim=1) == 2).all()
     assert (found[-1].couplings.argmax(dim=2) == 2).all()
     with pytest.raises(ValueError, match="one round"):

@@ -49,7 +49,7 @@ def test_what_is_there_is_not_computed_again_and_other_marks_reuse_the_direction
 
 
 def test_missing_or_torn_features_are_a_sentence(tmp_path: Path, folder: Path) -> None:
-    with pytest.raises(DatasetError, match="manage.py train_hash"):
+    with pytest.raises(DatasetError, match=r"manage\.py train_hash"):
         HashFeatures.load(tmp_path)
     made = tmp_path / "made"
     precompute(TrainingMarks.load(folder).grey[:3], made, channels=2)
