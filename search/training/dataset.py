@@ -74,7 +74,7 @@ class TrainingMarks:
         whole = len(rows) > 0 and rows[-1] - rows[0] + 1 == len(rows)
         grey = self.grey[rows[0] : rows[-1] + 1] if whole else self.grey[rows]
         return TrainingMarks(
-            grey, self.families[rows], self.kinds[rows], [self.names[row] for row in rows], self.source
+            grey, self.families[rows], self.kinds[rows], [self.names[row] for row in rows.tolist()], self.source
         )
 
     def members(self) -> dict[int, NDArray[np.int64]]:
