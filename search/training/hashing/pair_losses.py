@@ -63,8 +63,8 @@ def pair_loss(
     W' = weak_alpha <u_i, u_j>. Mean over all pairs i != j. Plus quantisation * mean ||u| - 1|.
 
     weak_alpha: 0.5 is the code's; W' then spans (-q/2, q/2) and cannot reach its target for s < 1/4 or s > 3/4; with
-    1 it can. even: pairs with s = 1, pairs with s = 0 and weak pairs count as a third each, for data with thousands of
-    families, where all but one pair in a thousand have s = 0 (not in the paper). features: (n, d) adds
+    1 it can. even: of the strong pairs, those with s = 1 count together as much as those with s = 0, for data with
+    thousands of families, where all but one pair in a hundred are strangers (not in the paper). features: (n, d) adds
     consistent * `consistency`.
     """
     q = u.shape[1]
@@ -75,13 +75,13 @@ def pair_loss(
     w = alpha * inner
     entropy = nn.functional.softplus(w) - s * w
     square = gamma * (weak_alpha * inner + q - 2 * s * q).square()
-    if even:
-        strong_part = (_mean(entropy, same) + _mean(entropy, strange)) / 3
-        weak_part = _mean(square, weak) / 3
-    else:
-        pairs = off.sum()
-        strong_part = entropy[same | strange].sum() / pairs
-        weak_part = square[weak].sum() / pairs
+    pairs = off.sum()
+    strong = same | strange
+    share = strong.sum() / pairs
+    strong_part = (
+        share * (_mean(entropy, same) + _mean(entropy, strange)) / 2 if even else entropy[strong].sum() / pairs
+    )
+    weak_part = square[weak].sum() / pairs
     quantised = quantisation * (u.abs() - 1).abs().mean()
     consist = u.new_zeros(()) if features is None else consistent * consistency(u, features)
     return PairLoss(strong_part + weak_part + quantised + consist, strong_part, weak_part, quantised, consist)

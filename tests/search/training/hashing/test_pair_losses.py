@@ -31,8 +31,19 @@ def test_each_part_by_hand() -> None:
     wide = pair_loss(u, s, weak_alpha=1.0)
     assert float(wide.weak) == pytest.approx(2 * 0.1 * (1 + 2 - 1.2) ** 2 / 6, rel=1e-5)
     assert float(wide.strong) == pytest.approx(strong, rel=1e-5)
+    # Four of six pairs are strong, two of each kind: counted evenly they say the same.
     even = pair_loss(u, s, even=True)
-    assert float(even.strong) == pytest.approx(strong, rel=1e-5)  # here each kind is a third of the pairs
+    assert float(even.strong) == pytest.approx(strong, rel=1e-5) and float(even.weak) == pytest.approx(weak, rel=1e-5)
+
+
+def test_evenly_counted_relatives_weigh_as_much_as_all_strangers() -> None:
+    u = torch.zeros(4, 8)  # every pair costs log 2 at s = 0, and log 2 at s = 1
+    u[0] = u[1] = 0.5  # the one pair of relatives: W = 1
+    s = torch.eye(4)
+    s[0, 1] = s[1, 0] = 1
+    relatives, strangers = math.log1p(math.exp(1)) - 1, math.log(2)
+    assert float(pair_loss(u, s).strong) == pytest.approx((relatives + 5 * strangers) / 6, rel=1e-5)
+    assert float(pair_loss(u, s, even=True).strong) == pytest.approx((relatives + strangers) / 2, rel=1e-5)
 
 
 def test_with_the_codes_scale_a_weak_target_beyond_a_half_cannot_be_met() -> None:
@@ -63,7 +74,8 @@ def test_a_step_against_the_gradient_brings_relatives_together_and_parts_strange
     pair_loss(before, s, quantisation=0.0).loss.backward()
     assert raw.grad is not None
     after = softsign(raw - 0.05 * raw.grad)
-    change = float((after[0] * after[1]).sum() - (before[0] * before[1]).sum())
+    after = after.detach()
+    change = float((after[0] * after[1]).sum() - (before[0] * before[1]).sum().detach())
     assert change > 0 if inner == "rises" else change < 0
 
 
