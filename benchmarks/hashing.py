@@ -80,6 +80,7 @@ def ablations(steps: int = 1000) -> dict[str, Recipe]:
     centres, pairs, capsules = RECIPES["000-64"], RECIPES["001-64"], RECIPES["000-capsules-64"]
     assert isinstance(centres, CentreRecipe) and isinstance(pairs, PairRecipe) and isinstance(capsules, CentreRecipe)
     plain = replace(centres, fused=False)
+    apart = replace(capsules, keep="all", fused=False, sparsity=0.0, decorrelation=0.0)
     rows: dict[str, Recipe] = {
         "000": centres,
         "000, another seed": replace(centres, seed=1),
@@ -93,6 +94,10 @@ def ablations(steps: int = 1000) -> dict[str, Recipe]:
         "capsules, all of them kept": replace(capsules, keep="all"),
         "convolutions": replace(capsules, body="convolutions"),
         "convolutions, all groups kept": replace(capsules, body="convolutions", keep="all"),
+        "capsules, all kept, plain sum, centres of groups": replace(apart, centres="groups"),
+        "convolutions, all kept, plain sum, centres of groups": replace(apart, centres="groups", body="convolutions"),
+        "capsules, all kept, plain sum, centres near ITQ": replace(apart, centres="aligned"),
+        "convolutions, all kept, plain sum, centres near ITQ": replace(apart, centres="aligned", body="convolutions"),
         "001": pairs,
         "001, another seed": replace(pairs, seed=1),
         "001, weak pairs at a = 0.5 (the code's)": replace(pairs, weak_alpha=0.5),
