@@ -103,9 +103,7 @@ class TextureDescriptor:
 
     def vectors_of(self, seen: Seen) -> Vectors:
         """The contract of whole_pass.Companion."""
-        if seen.read is None:
-            raise TypeError(f"The encoder {self.whole.encoder.name} shows no maps, so it has no texture.")
-        return self.weights.pca.apply(seen.read)
+        return self.weights.pca.apply(_read(seen, self.whole))
 
     def describe(self, marks: Sequence[Normalised]) -> list[Vector | None]:
         """By itself: unit vectors (DIM,), None for a blank mark."""
@@ -136,8 +134,11 @@ def pattern_rows(whole: VectorDescriptor, marks: Iterable[Normalised]) -> Vector
     remaining = iter(marks)
     while batch := list(islice(remaining, _BATCH)):
         views = np.stack([view for mark in batch if (view := whole.view(mark, whole.side)) is not None])
-        read = look(whole.encoder, views, patterns).read
-        if read is None:
-            raise WeightsUnusable(f"The encoder {whole.encoder.name} shows no maps, so it has no texture.")
-        parts.append(read)
+        parts.append(_read(look(whole.encoder, views, patterns), whole))
     return np.concatenate(parts)
+
+
+def _read(seen: Seen, whole: VectorDescriptor) -> Vectors:
+    if seen.read is None:
+        raise WeightsUnusable(f"The encoder {whole.encoder.name} shows no maps, so it has no texture.")
+    return seen.read
