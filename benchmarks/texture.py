@@ -2,9 +2,9 @@
 
     python benchmarks/texture.py --train DIR --val DIR [--docs FILE] [--cache DIR]
 
-DIR as made by benchmarks/build_families.py. PCA, calibration and weights are fitted on `train` (families that the encoder
-has not learnt), every figure is of `val` with the query left out of its own list. --docs writes the table as a page.
-What was read and described is kept under --cache.
+DIR as made by benchmarks/build_families.py. PCA, calibration and weights are fitted on `train` (families that the
+encoder has not learnt), every figure is of `val` with the query left out of its own list. --docs writes the table as a
+page. What was read and described is kept under --cache.
 """
 
 from __future__ import annotations
@@ -13,35 +13,25 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
 from benchmarks.fit_descriptors import Marks, similarities  # noqa: E402
-from search.retrieval import lbp  # noqa: E402
+from benchmarks.texture_rows import ROWS, SHIPS, Row, pooled  # noqa: E402
 from search.retrieval.calibration import Calibration  # noqa: E402
-from search.retrieval.describe import GENERAL_SIDE, Describer  # noqa: E402
+from search.retrieval.describe import Describer  # noqa: E402
 from search.retrieval.descriptors import DESCRIPTORS  # noqa: E402
-from search.retrieval.descriptors.general import whole  # noqa: E402
 from search.retrieval.descriptors.texture import NAME  # noqa: E402
 from search.retrieval.descriptors.whole_pass import WholePass  # noqa: E402
-from search.retrieval.encoders.efficientnet_lite import (  # noqa: E402
-    EfficientNetLite0,
-    batches,
-    imagenet_weights,
-    placed,
-)
-from search.retrieval.encoders.trademark import SHIPPED, load_parts  # noqa: E402
 from search.retrieval.first_weights import FirstWeights  # noqa: E402
 from search.retrieval.fitting import listed_pairs  # noqa: E402
 from search.retrieval.fusion import fuse  # noqa: E402
@@ -56,122 +46,6 @@ from tuning.evaluation.vectors import matrix_figures  # noqa: E402
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2)
 """Weights of `texture` that are tried on `train`; the others keep their proportions."""
 TRIED = 0.05
-BATCH = 6
-
-LAYERS: dict[str, tuple[str, bool]] = {
-    "80 x 80, 32 maps": ("stem", True),
-    "40 x 40, 144 maps": ("blocks.2.expand", True),
-    "20 x 20, 240 maps": ("blocks.5.expand", True),
-    "20 x 20, before ReLU": ("blocks.5.expand", False),
-    "10 x 10, 480 maps": ("blocks.8.expand", True),
-}
-"""Name at 160 px -> module of the network, and whether its maps are taken after the activation."""
-MIDDLE = "20 x 20, 240 maps"
-
-POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
-    "each map": lambda maps: lbp.histograms(maps).flatten(1),
-    "each of 60 maps": lambda maps: lbp.histograms(maps[:, ::4]).flatten(1),
-    "all maps together": lambda maps: lbp.cell_histograms(maps, 1).flatten(1),
-    "2 x 2 cells": lambda maps: lbp.cell_histograms(maps, 2).flatten(1),
-    "4 x 4 cells": lambda maps: lbp.cell_histograms(maps, 4).flatten(1),
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One choice. root: square roots of the shares; power: of the PCA, 0.5 whitens."""
-
-    layer: str = MIDDLE
-    pooling: str = "2 x 2 cells"
-    root: bool = True
-    power: float = 0.5
-    dim: int = 128
-    network: str = "shipped"
-    side: int = GENERAL_SIDE
-
-
-PAPER = Row(pooling="each map", root=False, power=0.0, dim=256)
-OURS = Row()
-ROWS: tuple[tuple[str, Row], ...] = (
-    ("paper: a histogram for each map, PCA", PAPER),
-    ("paper, before the activation", replace(PAPER, layer="20 x 20, before ReLU")),
-    ("paper, frozen ImageNet network", replace(PAPER, network="frozen")),
-    ("paper + square root", replace(PAPER, root=True)),
-    ("paper + square root + whitening", replace(PAPER, root=True, power=0.5)),
-    ("paper + both, 128 numbers", replace(PAPER, root=True, power=0.5, dim=128)),
-    ("paper + both, 128 numbers, every 4th map", replace(OURS, pooling="each of 60 maps")),
-    ("all maps together, no place", replace(OURS, pooling="all maps together", dim=58)),
-    ("2 x 2 cells (ships)", OURS),
-    ("2 x 2 cells, 64 numbers", replace(OURS, dim=64)),
-    ("2 x 2 cells, 235 numbers", replace(OURS, dim=235)),
-    ("2 x 2 cells, not whitened", replace(OURS, power=0.0)),
-    ("2 x 2 cells, no square root", replace(OURS, root=False)),
-    ("4 x 4 cells", replace(OURS, pooling="4 x 4 cells")),
-    ("2 x 2 cells, before the activation", replace(OURS, layer="20 x 20, before ReLU")),
-    ("2 x 2 cells, stem", replace(OURS, layer="80 x 80, 32 maps")),
-    ("2 x 2 cells, earlier layer", replace(OURS, layer="40 x 40, 144 maps")),
-    ("2 x 2 cells, later layer", replace(OURS, layer="10 x 10, 480 maps")),
-    ("2 x 2 cells, 224 px (a pass of its own)", replace(OURS, side=224)),
-    ("2 x 2 cells, frozen ImageNet network (a pass of its own)", replace(OURS, network="frozen")),
-)  # fmt: skip
-
-
-def network_of(name: str) -> EfficientNetLite0:
-    """The trained network that ships, or the one it started from."""
-    if name == "shipped":
-        network, _, _ = load_parts(SHIPPED)
-    else:
-        network = EfficientNetLite0()
-        network.load_folded(imagenet_weights())
-    return placed(network, torch.device("cpu"))
-
-
-@contextmanager
-def tapped(network: nn.Module, layers: Sequence[str], read: Callable[[str, Tensor], None]) -> Iterator[None]:
-    """`read` is called with the maps of these layers in every pass."""
-
-    def tap(layer: str, after: bool) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
-        def hook(module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
-            read(layer, made if after else nn.Conv2d.forward(module, given[0]))  # type: ignore[arg-type]
-
-        return hook
-
-    handles = []
-    for layer in layers:
-        module, after = LAYERS[layer]
-        handles.append(network.get_submodule(module).register_forward_hook(tap(layer, after)))
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def pooled(marks: Marks, network: str, side: int, wanted: set[tuple[str, str]], cache: Path) -> dict[str, np.ndarray]:
-    """ "layer | pooling" -> shares (n, d) float16 of all marks, from one pass, or from the cache."""
-    path = cache / f"{marks.split}-{len(marks.paths)}-{network}-{side}.npz"
-    names = {f"{layer} | {pooling}" for layer, pooling in wanted}
-    if path.exists():
-        with np.load(path) as stored:
-            if names <= set(stored):
-                return {name: stored[name] for name in names}
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
-
-    def read(layer: str, maps: Tensor) -> None:
-        for name, pooling in wanted:
-            if name == layer:
-                parts[f"{layer} | {pooling}"].append(POOLINGS[pooling](maps).numpy().astype(np.float16))
-
-    model = network_of(network)
-    with tapped(model, sorted({layer for layer, _ in wanted}), read), torch.inference_mode():
-        for start in tqdm(range(0, len(marks.paths), BATCH), desc=f"{marks.split} {network} {side}"):
-            content = [p.read_bytes() for p in marks.paths[start : start + BATCH]]
-            views = np.stack([whole(normalise(decode_picture(data)), side) for data in content])
-            for _, pixels in batches(views, torch.device("cpu")):
-                model(pixels)
-    found = {name: np.concatenate(rows) for name, rows in parts.items()}
-    np.savez(path, **found)  # type: ignore[arg-type]
-    return found
 
 
 @dataclass(frozen=True)
@@ -192,8 +66,10 @@ class Others:
 
 
 def others(marks: Marks, describer: Describer, cache: Path) -> Others:
-    files = DescribedFiles(describer, VectorStore(cache / "described", describer.version), refused=print)
-    table = MarkTable.concatenate(files.chunks([*tqdm(marks.paths, desc=f"{marks.split} described")]))
+    store = VectorStore(cache / "described", describer.version)
+    with tqdm(total=len(marks.paths), desc=f"{marks.split} described") as bar:
+        files = DescribedFiles(describer, store, refused=print, done=bar.update)
+        table = MarkTable.concatenate(files.chunks(marks.paths))
     return Others(marks, similarities(table, len(marks.groups)))
 
 
@@ -237,13 +113,16 @@ def speed(marks: Marks, describer: Describer, count: int = 192) -> dict[str, flo
     paths = marks.paths[:: max(1, len(marks.paths) // count)][:count]
     pictures = [decode_picture(p.read_bytes()) for p in paths]
     general, semantic, texture = (describer.components[name] for name in ("general", "semantic", NAME))
+    passes: dict[str, WholePass] = {
+        "pass without": WholePass(general, (semantic,)),  # type: ignore[arg-type]
+        "pass with": WholePass(general, (semantic, texture)),  # type: ignore[arg-type]
+    }
     kinds: dict[str, Callable[[Sequence[Any]], object]] = {
-        "normalise": lambda chunk: [normalise(picture.pixels) for picture in chunk],
         "texture alone": lambda chunk: texture.describe([normalise(p.pixels) for p in chunk]),
-        "pass without": lambda chunk: WholePass(general, (semantic,)).describe([normalise(p.pixels) for p in chunk]),  # type: ignore[arg-type]
-        "pass with": lambda chunk: WholePass(general, (semantic, texture)).describe([normalise(p.pixels) for p in chunk]),  # type: ignore[arg-type]
+        "pass without": lambda chunk: passes["pass without"].describe([normalise(p.pixels) for p in chunk]),
+        "pass with": lambda chunk: passes["pass with"].describe([normalise(p.pixels) for p in chunk]),
         "everything": describer.describe,
-    }  # fmt: skip
+    }
     took: dict[str, list[float]] = {name: [] for name in kinds}
     for at in range(0, len(pictures), 16):
         for name, describe in kinds.items():
@@ -255,38 +134,43 @@ def speed(marks: Marks, describer: Describer, count: int = 192) -> dict[str, flo
 
 def page(report: dict[str, Any]) -> str:
     """The table in Markdown."""
-    lines = [
-        "# What `texture` is made of",
-        "",
-        f"`benchmarks/texture.py`, {report['val_marks']:,} marks of `val` ({report['val_queries']:,} queries, each left "
-        "out of its own list); PCA, calibration and weights fitted on `train`. Layers are named by their maps at 160 px. "
-        f"*Fused* is the change of mAP@100 when `texture` gets {TRIED:.0%} of the weight beside the other five with their "
-        f"first weights (without it: {report['without']['map100']}, NAR {report['without']['nar']}); *best* is the share "
-        "that `train` would give it.",
-        "",
-        "| | layer | numbers | mAP@100 alone | NAR alone | fused | best |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    without, took = report["without"], report["speed_ms"]
+    lines = []
     for name, row in report["rows"].items():
         change = row[f"at_{TRIED}"]["map100"] - row["without"]["map100"]
         lines.append(
             f"| {name} | {row['layer']} | {row['from']:,} -> {row['dim']} | {row['alone']['map100']} "
             f"| {row['alone']['nar']} | {change:+.2f} | {row['best_share_on_train']:.0%} |"
         )
-    took = report["speed_ms"]
     more = took["pass with"] - took["pass without"]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            "## What it costs",
-            "",
-            f"In the pass that `general` makes: {more:.1f} ms of processor time a mark, {more / took['everything']:.1%} of "
-            f"describing a mark in full ({took['everything']} ms). By itself {took['texture alone']} ms, "
-            f"{1000 / took['texture alone']:.0f} marks a second and core.",
-            "",
-        ]
+    return TEMPLATE.format(
+        rows="\n".join(lines),
+        marks=report["val_marks"],
+        queries=report["val_queries"],
+        tried=TRIED,
+        more=more,
+        share=more / took["everything"],
+        everything=took["everything"],
+        alone=took["texture alone"],
+        speed=1000 / took["texture alone"],
+        **without,
     )
+
+
+TEMPLATE = """# What `texture` is made of
+
+`benchmarks/texture.py`: {queries:,} queries of `val` among {marks:,} marks, query excluded; PCA, calibration and
+weights fitted on `train`. Layers are named by their maps at 160 px. *Fused* is the change of mAP@100 when `texture`
+gets {tried:.0%} of the weight beside the other five (without it {map100}, NAR {nar}); *best* is the share that `train`
+gives it.
+
+| | layer | numbers | mAP@100 alone | NAR alone | fused | best |
+|---|---|---|---|---|---|---|
+{rows}
+
+In the pass that `general` makes it costs {more:.1f} ms of processor time a mark, {share:.1%} of describing a mark in
+full ({everything:.1f} ms). By itself it takes {alone:.1f} ms: {speed:.0f} marks a second and core.
+"""
 
 
 def arguments() -> argparse.Namespace:
@@ -325,7 +209,7 @@ def main() -> None:
         "val_marks": len(val.paths),
         "val_queries": len(val.groups),
         "rows": {name: rows[name] for name, _ in ROWS},
-        "without": rows["2 x 2 cells (ships)"]["without"],
+        "without": rows[SHIPS]["without"],
         "speed_ms": speed(val, describer),
     }
     if options.docs:
