@@ -14,7 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
 from benchmarks.fit_descriptors import Marks, similarities  # noqa: E402
-from benchmarks.texture_rows import ROWS, SHIPS, Row, pooled  # noqa: E402
+from benchmarks.texture_rows import ROWS, Row, pooled  # noqa: E402
 from search.retrieval.calibration import Calibration  # noqa: E402
 from search.retrieval.describe import Describer  # noqa: E402
 from search.retrieval.descriptors import DESCRIPTORS  # noqa: E402
@@ -46,65 +46,88 @@ from tuning.evaluation.vectors import matrix_figures  # noqa: E402
 SHARES = (0.0, 0.02, 0.05, 0.1, 0.2)
 """Weights of `texture` that are tried on `train`; the others keep their proportions."""
 TRIED = 0.05
+OWN = DESCRIPTORS.index(NAME)
 
 
 @dataclass(frozen=True)
 class Others:
-    """Similarities (q, n, descriptors) to be completed by a row's own; the marks' first rows are the queries."""
+    """The other descriptors with the first weights, to which a row's own similarities are added.
+
+    sims: (q, n, descriptors) raw, without `texture`; fused (q, n): Eq 1 of them calibrated; present (q, n): the share
+    of their weight that is not missing. The marks' first rows are the queries.
+    """
 
     marks: Marks
     sims: np.ndarray
+    fused: np.ndarray
+    present: np.ndarray
 
-    def figures(self, calibration: Calibration, weights: np.ndarray) -> dict[str, float]:
-        return matrix_figures(fuse(calibration.apply(self.sims), weights), self.marks.groups)
+    @classmethod
+    def of(cls, marks: Marks, sims: np.ndarray, calibration: Calibration, weights: np.ndarray) -> Others:
+        present = (~np.isnan(sims)) @ weights / weights.sum()
+        return cls(marks, sims, fuse(calibration.apply(sims), weights), present)
 
-    def with_texture(self, vectors: np.ndarray) -> Others:
-        sims = self.sims.copy()
-        queries, listed = vectors[: len(self.marks.groups)], vectors[: sims.shape[1]]
-        sims[:, :, DESCRIPTORS.index(NAME)] = queries @ listed.T
-        return replace(self, sims=sims)
+    def own(self, vectors: np.ndarray) -> np.ndarray:
+        """A row's own similarities (q, n)."""
+        return np.asarray(vectors[: len(self.marks.groups)] @ vectors[: self.sims.shape[1]].T)
+
+    def figures(self, own: np.ndarray, share: float) -> dict[str, float]:
+        """own: (q, n) calibrated, weighed with a share; the others share the rest."""
+        rest = (1 - share) * self.present
+        return matrix_figures((rest * self.fused + share * own) / np.maximum(rest + share, 1e-9), self.marks.groups)
 
 
-def others(marks: Marks, describer: Describer, cache: Path) -> Others:
+def raw_similarities(marks: Marks, describer: Describer, cache: Path) -> np.ndarray:
+    """(q, n, descriptors), `texture` blanked out."""
     store = VectorStore(cache / "described", describer.version)
     with tqdm(total=len(marks.paths), desc=f"{marks.split} described") as bar:
         files = DescribedFiles(describer, store, refused=print, done=bar.update)
         table = MarkTable.concatenate(files.chunks(marks.paths))
-    return Others(marks, similarities(table, len(marks.groups)))
+    sims = similarities(table, len(marks.groups))
+    sims[:, :, OWN] = np.nan
+    return sims
 
 
-def with_share(weights: np.ndarray, share: float) -> np.ndarray:
-    """The weights with `texture` at a share, the others in proportion."""
-    own = np.arange(len(weights)) == DESCRIPTORS.index(NAME)
-    rest = np.where(own, 0, weights)
-    return np.where(own, share, rest / rest.sum() * (1 - share))
+def both_others(train: Marks, val: Marks, describer: Describer, cache: Path) -> tuple[Others, Others]:
+    """Calibrated on `train`, at the first weights."""
+    weights = np.array(list(FirstWeights.shipped().of(DESCRIPTORS).values()))
+    weights[OWN] = 0
+    fit, test = (raw_similarities(marks, describer, cache) for marks in (train, val))
+    calibration = Calibration.fit(*listed_pairs(fit, train.groups, weights))
+    return Others.of(train, fit, calibration, weights), Others.of(val, test, calibration, weights)
+
+
+def calibrated(train: Others, own: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A row's own similarities in `train` and in `val`, calibrated on the pairs that the others list in `train`."""
+    weights = np.array(list(FirstWeights.shipped().of(DESCRIPTORS).values()))
+    weights[OWN] = 0
+    sims = train.sims.copy()
+    sims[:, :, OWN] = own
+    calibration = Calibration.fit(*listed_pairs(sims, train.marks.groups, weights))
+
+    def apply(values: np.ndarray) -> np.ndarray:
+        full = np.full((*values.shape, len(DESCRIPTORS)), np.nan, np.float32)
+        full[..., OWN] = values
+        return np.asarray(calibration.apply(full)[..., OWN])
+
+    return apply(own), apply(other)
 
 
 def measured(fit: np.ndarray, train: Others, test: np.ndarray, val: Others, row: Row) -> dict[str, Any]:
     """One row: alone and fused. fit, test: shares of all marks of train and of val."""
     prepared = [np.sqrt(x.astype(np.float32)) if row.root else x.astype(np.float32) for x in (fit, test)]
     pca = Whitening.fit(prepared[0][len(train.marks.groups) :], row.dim, power=row.power)
-    ours, theirs = (pca.apply(x) for x in prepared)
-    train, val = train.with_texture(ours), val.with_texture(theirs)
-    groups = val.marks.groups
-    alone = matrix_figures(val.sims[:, :, DESCRIPTORS.index(NAME)], groups)
-    current = np.array(list(FirstWeights.shipped().of(DESCRIPTORS).values()))
-    calibration = Calibration.fit(*listed_pairs(train.sims, train.marks.groups, with_share(current, 0.0)))
-    calibrated = calibration.apply(train.sims)
-    scores = {
-        share: matrix_figures(fuse(calibrated, with_share(current, share)), train.marks.groups)["map100"]
-        for share in SHARES
-    }
-    best = max(SHARES, key=lambda share: (scores[share], -share))
+    own, other = train.own(pca.apply(prepared[0])), val.own(pca.apply(prepared[1]))
+    alone = matrix_figures(other, val.marks.groups)
+    own, other = calibrated(train, own, other)
+    scores = {share: train.figures(own, share)["map100"] for share in SHARES}
     return {
         **asdict(row),
         "from": int(fit.shape[1]),
         "alone": alone,
-        "best_share_on_train": best,
-        "without": val.figures(calibration, with_share(current, 0.0)),
-        f"at_{TRIED}": val.figures(calibration, with_share(current, TRIED)),
-        "at_best": val.figures(calibration, with_share(current, best)),
         "train": scores,
+        "best_share_on_train": max(SHARES, key=lambda share: (scores[share], -share)),
+        f"at_{TRIED}": val.figures(other, TRIED),
     }
 
 
@@ -137,7 +160,7 @@ def page(report: dict[str, Any]) -> str:
     without, took = report["without"], report["speed_ms"]
     lines = []
     for name, row in report["rows"].items():
-        change = row[f"at_{TRIED}"]["map100"] - row["without"]["map100"]
+        change = row[f"at_{TRIED}"]["map100"] - without["map100"]
         lines.append(
             f"| {name} | {row['layer']} | {row['from']:,} -> {row['dim']} | {row['alone']['map100']} "
             f"| {row['alone']['nar']} | {change:+.2f} | {row['best_share_on_train']:.0%} |"
@@ -193,8 +216,7 @@ def main() -> None:
     train = Marks.load(options.train, "train", options.fit_marks)
     val = Marks.load(options.val, "val", options.val_marks)
     describer = Describer()
-    known = others(train.first(options.calibration_marks), describer, options.cache)
-    asked = others(val, describer, options.cache)
+    known, asked = both_others(train.first(options.calibration_marks), val, describer, options.cache)
     rows: dict[str, Any] = {}
     for network, side in dict.fromkeys((row.network, row.side) for _, row in ROWS):
         of = {name: row for name, row in ROWS if (row.network, row.side) == (network, side)}
@@ -209,7 +231,7 @@ def main() -> None:
         "val_marks": len(val.paths),
         "val_queries": len(val.groups),
         "rows": {name: rows[name] for name, _ in ROWS},
-        "without": rows[SHIPS]["without"],
+        "without": asked.figures(np.zeros_like(asked.fused), 0.0),
         "speed_ms": speed(val, describer),
     }
     if options.docs:

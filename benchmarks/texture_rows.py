@@ -21,10 +21,9 @@ from search.retrieval.encoders.trademark import SHIPPED, load_parts
 from search.retrieval.imaging import decode_picture
 from search.retrieval.normalise import normalise
 
-__all__ = ["ROWS", "SHIPS", "Row", "pooled"]
+__all__ = ["ROWS", "Row", "pooled"]
 
 BATCH = 6
-SHIPS = "2 x 2 cells (ships)"
 
 LAYERS: dict[str, tuple[str, bool]] = {
     "80 x 80, 32 maps": ("stem", True),
@@ -69,7 +68,7 @@ ROWS: tuple[tuple[str, Row], ...] = (
     ("paper + both, 128 numbers", replace(PAPER, root=True, power=0.5, dim=128)),
     ("paper + both, 128 numbers, every 4th map", replace(OURS, pooling="each of 60 maps")),
     ("all maps together, no place", replace(OURS, pooling="all maps together", dim=58)),
-    (SHIPS, OURS),
+    ("2 x 2 cells (ships)", OURS),
     ("2 x 2 cells, 64 numbers", replace(OURS, dim=64)),
     ("2 x 2 cells, 235 numbers", replace(OURS, dim=235)),
     ("2 x 2 cells, not whitened", replace(OURS, power=0.0)),
