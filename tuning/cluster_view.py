@@ -156,8 +156,9 @@ def gate_view(decision: ClusterDecision) -> dict[str, Any]:
     best = [one for one in reversed(ordered[-_EXTREMES:]) if one["delta"] > 0]
     pictures = relatives_of(one["name"] for one in best + worst)
     for one in best + worst:
-        one["relatives"] = pictures[one["name"]][:_RELATIVES]
-        one["more"] = max(0, len(pictures[one["name"]]) - _RELATIVES)
+        relatives = pictures.get(one["name"], [])
+        one["on_file"] = one["name"] in pictures
+        one["relatives"], one["more"] = relatives[:_RELATIVES], max(0, len(relatives) - _RELATIVES)
     return {
         "rows": decision_view.gate_rows(gate),
         "passed": gate.get("passed"),

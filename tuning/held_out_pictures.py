@@ -28,7 +28,7 @@ def held_out_thumbnail(name: str) -> bytes:
 
 
 def relatives_of(names: Iterable[str]) -> dict[str, list[str]]:
-    """Held-out query -> the other members of its group, by name; empty where the files are gone."""
+    """Held-out query -> the other members of its group, by name; queries that are gone are left out."""
     groups: dict[str, list[str]] = {}
     for path in sorted(_folder().rglob("*")):
         match = _NAME.fullmatch(path.name)
@@ -37,7 +37,9 @@ def relatives_of(names: Iterable[str]) -> dict[str, list[str]]:
     found = {}
     for name in names:
         match = _NAME.fullmatch(name)
-        found[name] = [other for other in groups.get(str(int(match[1])), ()) if other != name] if match else []
+        group = groups.get(str(int(match[1])), []) if match else []
+        if name in group:
+            found[name] = [other for other in group if other != name]
     return found
 
 
