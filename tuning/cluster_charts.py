@@ -89,7 +89,8 @@ def _stack(
 def trials_chart(trials: Sequence[Any]) -> SafeString:
     """The best candidate of every round as a point, and the best so far as a line.
 
-    trials: [number, weights, threshold, value, best] as stored; what is not of that shape is left out.
+    trials: [number, weights, threshold, value, best] as stored; what is not of that shape is left out. A round far
+    below the others would press these together: it is pinned to the lower edge and its tooltip says where it lies.
     """
     rounds = [
         (int(t[0]), float(t[2]), float(t[3]), float(t[4]))
@@ -99,8 +100,10 @@ def trials_chart(trials: Sequence[Any]) -> SafeString:
     if len(rounds) < 2:
         return SafeString("")
     width, height, left, right, top, bottom = 640, 210, 58, 12, 14, 38
-    values = [v for _, _, value, best in rounds for v in (value, best)]
-    low, high = min(values), max(values)
+    values = sorted(value for _, _, value, _ in rounds)
+    high = max(values[-1], *(best for *_, best in rounds))
+    usual = values[len(values) // 8]
+    low = max(values[0], min(usual, 0.0) - (high - min(usual, 0.0)) / 2)
     span = (high - low) or 1.0
     last = max(number for number, *_ in rounds) or 1
 
@@ -108,7 +111,7 @@ def trials_chart(trials: Sequence[Any]) -> SafeString:
         return left + (width - left - right) * number / last
 
     def y(value: float) -> float:
-        return top + (height - top - bottom) * (1 - (value - low) / span)
+        return top + (height - top - bottom) * (1 - max(0.0, value - low) / span)
 
     parts: list[SafeString] = []
     for level in sorted({low, low + span / 2, high, *({0.0} if low < 0 < high else set())}):
@@ -121,7 +124,8 @@ def trials_chart(trials: Sequence[Any]) -> SafeString:
     parts.append(node("path", cls="best", d=way))
     for number, threshold, value, best in rounds:
         tip = f"round {number + 1}: value {value:+.4f}, threshold {threshold:.1%}, best so far {best:+.4f}"
-        parts.append(node("circle", node("title", tip), cls="trial", cx=x(number), cy=y(value), r=3.4))
+        cls = "trial pinned" if value < low else "trial"
+        parts.append(node("circle", node("title", tip), cls=cls, cx=x(number), cy=y(value), r=3.4))
     parts += [words(x(number), height - 20, f"{number + 1}", cls="axis") for number in sorted({0, last // 2, last})]
     parts.append(words(left + (width - left - right) / 2, height - 4, "round", cls="axis"))
     label = f"Best value of {len(rounds)} rounds: {max(best for *_, best in rounds):+.4f} over the live parameters"

@@ -30,6 +30,7 @@ _SETS_READ = 300
 _EXTREMES = 5
 _RELATIVES = 4
 _HISTORY = 30
+_SHOWN = 0.0005  # a smaller change of AP@100 would be printed as 0.0 points
 
 
 def cluster_context(cluster: int | None) -> dict[str, Any]:
@@ -41,6 +42,7 @@ def cluster_context(cluster: int | None) -> dict[str, Any]:
     if cluster is not None and not inside and not decisions and not Search.objects.filter(cluster=cluster).exists():
         raise NotThere(f"There is no cluster {cluster}.")
     live = live_parameter_set()
+    change = parameter_change(live, cluster) if live else None
     now = timezone.now()
     # The latest that came to a decision; one for want of evidence says nothing about the parameters.
     latest = next((d for d in decisions if d.action != "no_data"), None)
@@ -56,8 +58,8 @@ def cluster_context(cluster: int | None) -> dict[str, Any]:
         "live": live,
         "evidence": overview.evidence_of_cluster(cluster),
         "agreement": examiners_agree(since=now - timedelta(days=AGREEMENT_DAYS), until=now, cluster=cluster),
-        "change": parameter_change(live, cluster) if live else None,
-        "scores": score_distribution(live, cluster) if live else None,
+        "change": change,
+        "scores": score_distribution(live, cluster, before=change["before"]) if live and change else None,
         "latest": decision_view.DecisionRow(latest) if latest else None,
         "tree": decision_view.tree_of([latest]) if latest else None,
         "looked": decision_view.DecisionRow(looked) if looked else None,
@@ -100,7 +102,7 @@ def parameter_change(live: ParameterSet, cluster: int | None) -> dict[str, Any]:
     }
 
 
-def score_distribution(live: ParameterSet, cluster: int | None) -> dict[str, Any]:
+def score_distribution(live: ParameterSet, cluster: int | None, *, before: ClusterParameters | None) -> dict[str, Any]:
     """Seen results of the latest concluded searches, scored with what serves now, by what examiners did with them."""
     parameters = live.unpack()
     own = parameters.for_cluster(cluster)
@@ -118,11 +120,8 @@ def score_distribution(live: ParameterSet, cluster: int | None) -> dict[str, Any
     for (outcome, _), score in zip(rows, scores, strict=True):
         by_outcome.setdefault(outcome, []).append(float(score))
     cuts = [Cut(own.threshold, f"cut now {own.threshold:.1%}".replace("%", " %"))]
-    change = parameter_change(live, cluster)
-    if change["before"] is not None and abs(change["before"].threshold - own.threshold) >= 0.0005:
-        cuts.append(
-            Cut(change["before"].threshold, f"before {change['before'].threshold:.1%}".replace("%", " %"), "before")
-        )
+    if before is not None and abs(before.threshold - own.threshold) >= 0.0005:
+        cuts.append(Cut(before.threshold, f"before {before.threshold:.1%}".replace("%", " %"), "before"))
     wanted = [score for name in ("kept", "added") for score in by_outcome.get(name, ())]
     left = [score for name in ("removed", "untouched") for score in by_outcome.get(name, ())]
     return {
@@ -152,8 +151,8 @@ def gate_view(decision: ClusterDecision) -> dict[str, Any]:
     gate = (decision.detail or {}).get("gate") or {}
     deltas = decision_view.deltas_of(gate)
     ordered = sorted(deltas, key=lambda one: one["delta"])
-    worst = [one for one in ordered[:_EXTREMES] if one["delta"] < 0]
-    best = [one for one in reversed(ordered[-_EXTREMES:]) if one["delta"] > 0]
+    worst = [one for one in ordered[:_EXTREMES] if one["delta"] <= -_SHOWN]
+    best = [one for one in reversed(ordered[-_EXTREMES:]) if one["delta"] >= _SHOWN]
     pictures = relatives_of(one["name"] for one in best + worst)
     for one in best + worst:
         relatives = pictures.get(one["name"], [])

@@ -51,6 +51,15 @@ def test_rounds_are_points_and_the_best_never_falls() -> None:
     assert heights == sorted(heights, reverse=True)
 
 
+def test_a_round_far_below_the_others_is_pinned_and_still_tells_its_value() -> None:
+    trials = [[n, [1.0], 0.5, value, 0.4] for n, value in enumerate([0.3, -9.0, *[0.35] * 14])]
+    drawing = ElementTree.fromstring(trials_chart(trials))
+    (pinned,) = [c for c in drawing.iter("circle") if c.get("class") == "trial pinned"]
+    assert "value -9.0000" in pinned.findtext("title")
+    others = [float(c.get("cy")) for c in drawing.iter("circle") if c is not pinned]
+    assert max(others) - min(others) > 2 and max(others) < float(pinned.get("cy"))
+
+
 def test_gains_stand_left_and_up_losses_right_and_down() -> None:
     deltas = [
         {"name": n, "ap_before": 0.5, "ap_after": 0.5 + d, "delta": d} for n, d in (("a", -0.1), ("b", 0.2), ("c", 0.0))
