@@ -86,7 +86,7 @@ def _telling(a: ParameterSet | None, b: ParameterSet | None, searches: list[Sear
 
 
 def _compared(a: ParameterSet, b: ParameterSet, search: Search, top: int) -> dict[str, Any]:
-    results = list(results_of(search))
+    results = sorted(results_of(search), key=lambda row: row.rank)
     assert search.parameter_set is not None  # noqa: S101  _unfit has refused it otherwise
     served = _parameters(search.parameter_set, search)
     names = tuple(served.weights)
@@ -94,8 +94,9 @@ def _compared(a: ParameterSet, b: ParameterSet, search: Search, top: int) -> dic
         [[np.nan if row.similarities.get(n) is None else row.similarities[n] for n in names] for row in results],
         dtype=np.float64,
     ).reshape(-1, len(names))
-    # Everything that passed the filters was kept: nothing lies beyond.
-    floor = None if search.count >= search.scanned or not results else min(row.score for row in results)
+    # Everything that passed the filters was kept: nothing lies beyond. What was kept from further down leaves a gap.
+    unbroken = [row.score for place, row in enumerate(results, start=1) if row.rank == place]
+    floor = None if search.count >= search.scanned or not unbroken else unbroken[-1]
     used = [_parameters(one, search) for one in (a, b)]
     sides = [side(table, names, one, served=served, floor=floor) for one in used]
     numbers = selected_numbers(search) if search.conclusions.exists() else set()
