@@ -45,7 +45,7 @@ def cluster_context(cluster: int | None) -> dict[str, Any]:
     change = parameter_change(live, cluster) if live else None
     now = timezone.now()
     # The latest that came to a decision; one for want of evidence says nothing about the parameters.
-    latest = next((d for d in decisions if d.action != "no_data"), None)
+    latest = next((d for d in decisions if d.action not in decision_view.UNDECIDED), None)
     looked = next((d for d in decisions if (d.detail or {}).get("trials")), None)
     return {
         "cluster": cluster,

@@ -22,8 +22,11 @@ ACTION_WORDS = {
     "threshold": "threshold",
     "weights": "weights",
 }
+UNDECIDED = ("no_data", "resting")
+"""Actions that the tree was not asked for."""
 FIGURE_WORDS = {
     "map100": "Held-out mAP@100",
+    "safety": "Conflicts pre-selected or on the first page",
     "recall": "Recall of the pre-selection",
     "precision": "Precision of the pre-selection",
     "f1": "F1 of the pre-selection",
@@ -43,6 +46,10 @@ class DecisionRow:
     @property
     def name(self) -> str:
         return _name(self.decision)
+
+    @property
+    def decided(self) -> bool:
+        return self.decision.action not in UNDECIDED
 
     @property
     def action(self) -> str:
@@ -136,7 +143,7 @@ def tree_of(decisions: Sequence[ClusterDecision]) -> SafeString:
     ways = {}
     for decision in decisions:
         point = (decision.pc, decision.dc, decision.ac)
-        if decision.action != "no_data" and None not in point:
+        if decision.action not in UNDECIDED and None not in point:
             ways[_name(decision)] = _tree().path(*point)
     return tree_svg(_tree().to_json(), ways)
 

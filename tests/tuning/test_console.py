@@ -142,6 +142,14 @@ def test_a_cluster_shows_parameters_cut_way_rounds_gate_and_history(
     assert "/tuning/held-out/gone/" not in text and "no longer on file" in text
 
 
+def test_a_cluster_that_rests_keeps_the_way_of_its_last_decision(page: Client) -> None:
+    decided(finished(), pc=0.1, dc=0.1, ac=0.1, action="threshold", step=0.0)
+    decided(finished(), action="resting", step=0.0, reason="Rests for two weeks.")
+    answer = page.get("/tuning/clusters/3/")
+    assert "Rests for two weeks." in body(answer)
+    assert answer.context["latest"].decision.action == "threshold"
+
+
 def test_the_scores_are_those_of_the_live_weights_and_of_this_cluster_alone(page: Client, examiner: Any) -> None:
     from tuning.cluster_view import cluster_context
 
