@@ -29,7 +29,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         f"{world['marks']:,} marks, {len(world['descriptors'])} descriptors, {world['clusters']} clusters), "
         f"{report['searches']} searches a week by ten examiners, {report['weeks']} weeks, {seeds} seeds. For each "
         "seed the groups are dealt anew to traffic (what examiners search for), fit and validation (what tuning may "
-        "look at) and test (which only the referee reads). All arms of a seed meet the same searches by the same examiners.",
+        "look at) and test (which only the referee reads). All arms of a seed meet the same searches by the same "
+        "examiners.",
         "",
         "Means over seeds with their 95 % interval. *Closed*: share of the way from the start to the ceiling, which "
         "is the best that a search directly on the test groups finds, for mAP@100 and for F1 each by itself; where "

@@ -109,14 +109,12 @@ class Year:
         }
 
     def _weeks_to(self, share: float) -> int | None:
-        """The first week after which both gaps are closed by `share`, counted from the drift where there is one."""
+        """The first week after which both gaps are closed, counted from the drift where there is one."""
         late = _DRIFT_WEEK if self.scenario.start == "drift" else 0
+        best = self.ceiling
         for week in self.weeks[late:]:
-            both = (
-                _closed(week.begun.map100, week.figures.map100, self.ceiling.map100),
-                _closed(week.begun.f1, week.figures.f1, self.ceiling.f1),
-            )
-            if all(one is None or one >= share for one in both):
+            pairs = ((week.begun.map100, week.figures.map100, best.map100), (week.begun.f1, week.figures.f1, best.f1))
+            if all(_reached(*pair, share) for pair in pairs):
                 return week.number - late
         return None
 
@@ -210,6 +208,11 @@ def _ours(world: World, start: Parameters, scenario: Scenario) -> Adaptive:
         validate=world.thinned(_GATE_QUERIES).held_out("validate"),
         seed=scenario.seed,
     )
+
+
+def _reached(start: float, end: float, best: float, share: float) -> bool:
+    """Whether a gap is closed by `share`, or a gap of under two points to within half a point."""
+    return best - end <= 0.005 if best - start < 0.02 else end - start >= share * (best - start)
 
 
 def _closed(start: float, end: float, best: float) -> float | None:
