@@ -119,7 +119,7 @@ def figures(aps: Mapping[str, np.ndarray], groups: np.ndarray) -> dict[str, Any]
     }
     for name in aps:
         if name != "before":
-            low, high = mean_interval(aps[name] - before, groups)
+            low, high = mean_interval(aps[name] - before, groups.tolist())
             gain = 100 * float((aps[name] - before).mean())
             rows[name] = {"gain": round(gain, 2), "interval": [round(100 * low, 2), round(100 * high, 2)]}
     return rows

@@ -30,8 +30,8 @@ class Rocchio:
     """
 
     alpha: float = 1.0
-    beta: float = 0.75
-    gamma: float = 0.15
+    beta: float = 1.0
+    gamma: float = 0.3
     parts: int = 8
 
     def __post_init__(self) -> None:
@@ -43,6 +43,8 @@ class Rocchio:
 
 
 CHOSEN = Rocchio()
+"""The best of eleven on one half of held-out families, confirmed on the other (benchmarks/rocchio.py): +6.9 mAP@100
+points of what is left to find, against +6.5 with the customary values. Around it the figure is flat."""
 
 
 def refined(
