@@ -17,6 +17,7 @@ from tuning.tree_chart import tree_svg
 
 ACTION_WORDS = {
     "no_data": "not enough evidence",
+    "resting": "resting after a rollback",
     "none": "no change",
     "threshold": "threshold",
     "weights": "weights",

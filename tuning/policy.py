@@ -12,7 +12,7 @@ no way in.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -78,13 +78,15 @@ def plan_week(
     *,
     config: PolicyConfig | None = None,
     only_cluster: int | None = None,
+    resting: Mapping[int | None, str] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> WeekPlan:
     """Decide for every cluster that was searched, and put the accepted proposals together.
 
     parameters: live. searches: the concluded searches since the last run. fit, validate: held-out queries
-    of disjoint groups, with the descriptors of the parameters. The returned plan's parameters differ from
+    of disjoint groups, with the descriptors of the parameters. resting: clusters (None = the default) that must not
+    change this week, each with the reason; their evidence is kept. The returned plan's parameters differ from
     the live ones only where a cluster's proposal passed the gate and all of them passed it together.
     Raises ValueError when descriptors differ or a held-out split is empty.
     """
@@ -102,6 +104,7 @@ def plan_week(
         by_cluster[only_cluster] = []
         targets = [only_cluster]
 
+    rest = dict(resting or {})
     total = len(targets) + 1
     proposals: list[Proposal] = []
     register: list[Proposal] = []
@@ -111,17 +114,40 @@ def plan_week(
     if c.register and only_cluster is None and len(by_cluster) > 1:
         if progress:
             progress(0, total, "the whole register")
-        register = [propose(parameters, None, searches, fit, validate, config=c, seed=seed)]
+        register = [
+            _rests(parameters, None, searches, reason=rest[None], names=fit.descriptors, c=c)
+            if None in rest
+            else propose(parameters, None, searches, fit, validate, config=c, seed=seed)
+        ]
         toward = register[0].after if register[0].state == "accepted" else toward
     for done, target in enumerate(targets):
         if progress:
             progress(done, total, f"cluster {target}")
         own = by_cluster[target]
+        if target in rest:
+            proposals.append(_rests(parameters, target, own, reason=rest[target], names=fit.descriptors, c=c))
+            continue
         proposals.append(propose(parameters, target, own, fit, validate, config=c, toward=toward, seed=seed))
     plan = _together(parameters, proposals + register, validate, c)
     if progress:
         progress(total, total, "done")
     return plan
+
+
+def _rests(
+    parameters: Parameters,
+    cluster: int | None,
+    searches: Sequence[LoggedSearch],
+    *,
+    reason: str,
+    names: Sequence[str],
+    c: PolicyConfig,
+) -> Proposal:
+    """A cluster that is left alone, with what its examiners did all the same."""
+    live = parameters.for_cluster(cluster)
+    evidence = evidence_of(searches, c) if cluster is not None else _evidence_of_default(parameters, searches, names, c)
+    action = Action(ActionKind.RESTING, 0.0, reason)
+    return Proposal(cluster, evidence, action, before=live, after=live, state="resting", reason=reason)
 
 
 def propose(
@@ -230,7 +256,7 @@ def apply(parameters: Parameters, proposals: Sequence[Proposal]) -> Parameters:
     default = next((p.after for p in accepted if p.cluster is None), parameters.default)
     own = {p.cluster: p.after for p in accepted if p.cluster is not None}
     if default != parameters.default:
-        stay = [p for p in proposals if p.state in ("none", "rejected") and p.cluster is not None]
+        stay = [p for p in proposals if p.state in ("none", "rejected", "resting") and p.cluster is not None]
         own |= {p.cluster: p.before for p in stay if p.cluster is not None}
     return replace(parameters, default=default, clusters={**parameters.clusters, **own})
 

@@ -279,3 +279,15 @@ def test_search_finds_nearly_the_best_point_of_a_fine_grid():
     assert found.value >= grid - 0.002
     assert objective.values(live[0][None], [live[1]])[0] == 0.0
     assert found.candidates == 16 * 32
+
+
+def test_a_resting_cluster_stays_as_it_is_even_when_the_default_changes(week):
+    live, log, fit, validate, moved = week
+    assert moved.parameters.for_cluster(0) != live.default
+    plan = plan_week(live, log, fit, validate, config=CONFIG, seed=3, resting={0: "It rests after a rollback."})
+    first = next(p for p in plan.proposals if p.cluster == 0)
+    assert (first.state, first.action.kind, first.reason) == (
+        "resting", ActionKind.RESTING, "It rests after a rollback."
+    )  # fmt: skip
+    assert first.evidence.searches == 45
+    assert plan.parameters.for_cluster(0) == live.default
