@@ -40,7 +40,7 @@ def ask(task: Any, *arguments: Any) -> dict[str, Any]:
         raise Unavailable("No search worker answered. Try again in a moment.")
     told: dict[str, Any] = json.loads(found[1])
     if "error" in told:
-        raise _REFUSALS[told["code"]](told["error"])
+        raise _REFUSALS.get(told.get("code", ""), Unavailable)(told["error"])
     return told
 
 
