@@ -2,6 +2,7 @@
 """What "more like these, less like those" is worth, and the weights it is worth most with; prints JSON.
 
     .venv/bin/python benchmarks/rocchio.py --queries build/val/queries --pool build/val/pool [--limit-pool 6000]
+        [--limit-queries 450]
 
 DIRs in METU layout. For each query an examiner is simulated who looks at the first page: of the query's relatives on
 it 1 to 3 are liked, of the strangers on it 1 to 3 are disliked, drawn by chance (one seed). The query, the liked and
