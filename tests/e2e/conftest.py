@@ -98,6 +98,18 @@ def _wait_until_ready(base: str, process: subprocess.Popen[bytes], log: Path) ->
     return pytest.fail(f"The service did not become ready:\n{log.read_text(errors='replace')[-3000:]}")
 
 
+def wait_for_pages(base: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    """Wait until the web server shows its pages, workers or not."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{base}/login/", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("The web server did not start.")
+
+
 def _healthy(base: str) -> bool:
     try:
         with urllib.request.urlopen(f"{base}/api/health/", timeout=5) as answer:

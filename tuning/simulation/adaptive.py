@@ -53,7 +53,7 @@ GUARDS: Mapping[str, Guards] = {
     for name in ("shrinkage", "audits", "propensities", "cap", "gate", "follow_up")
 }
 """Guard -> all guards but this one."""
-SIMULATED = PolicyConfig(search=SearchConfig(rounds=12, cloud=48), threshold_range=(0.2, 0.98))
+SIMULATED = PolicyConfig(search=SearchConfig(rounds=8, cloud=48), threshold_range=(0.2, 0.98))
 """The service's policy with a shorter search for candidates, so that a year takes minutes."""
 
 
