@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -26,17 +27,17 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         "",
         f"Simulated examiners over real families ({world['queries']:,} queries of {world['groups']} groups among "
         f"{world['marks']:,} marks, {len(world['descriptors'])} descriptors, {world['clusters']} clusters), "
-        f"{report['searches']} searches a week by ten examiners, {report['weeks']} weeks, {seeds} seeds. For each seed "
-        "the groups are dealt anew to traffic (what examiners search for), fit and validation (what tuning may look at) "
-        "and test (which only the referee reads). All arms of a seed meet the same searches by the same examiners.",
+        f"{report['searches']} searches a week by ten examiners, {report['weeks']} weeks, {seeds} seeds. For each "
+        "seed the groups are dealt anew to traffic (what examiners search for), fit and validation (what tuning may "
+        "look at) and test (which only the referee reads). All arms of a seed meet the same searches by the same examiners.",
         "",
-        "Means over seeds with their 95 % interval. *Closed*: share of the way from the start to the ceiling, which is "
-        "the best that a search directly on the test groups finds, for mAP@100 and for F1 each by itself; where the gap "
-        "is under two points the share says little and *left* counts. *Drop*: the most that the test mAP@100 lay under "
-        "the start in any week, in points (in brackets: of any seed). *80 %*: weeks until both gaps are closed by 80 %, "
-        "and how many seeds got there.",
+        "Means over seeds with their 95 % interval. *Closed*: share of the way from the start to the ceiling, which "
+        "is the best that a search directly on the test groups finds, for mAP@100 and for F1 each by itself; where "
+        "the gap is under two points the share says little and *left* counts. *Drop*: the most that the test mAP@100 "
+        "lay under the start in any week, in points (in brackets: of any seed). *80 %*: weeks until both gaps are "
+        "closed by 80 %, and how many seeds got there.",
         "",
-        "Made by `python benchmarks/loop.py --seeds 20 --docs`. `python manage.py simulate` shows one year week by week.",
+        "Made by `python benchmarks/loop.py --seeds 20 --docs`. `python manage.py simulate` shows one year by weeks.",
         "",
     ]
     mixed = [label for label in report["curves"] if "," not in label]
@@ -79,7 +80,8 @@ def _rows(rows: Mapping[str, Mapping[str, Any]], head: str) -> list[str]:
             f"{_points(row['f1_left_points'])} of {_mean(row['f1_gap_points'], '.1f')} | "
             f"{_mean(row['worst_drop_points'], '.2f')} ({worst:.2f}) | {weeks} ({row['reached']}/{row['seeds']}) | "
             f"{_mean(row['pc_first'], '.2f')} to {_mean(row['pc_last'], '.2f')} | "
-            f"{_mean(row['promotions'], '.1f')} / {_mean(row['rejections'], '.1f')} / {_mean(row['rollbacks'], '.1f')} |"
+            + " / ".join(_mean(row[name], ".1f") for name in ("promotions", "rejections", "rollbacks"))
+            + " |"
         )
     return lines
 
@@ -131,8 +133,10 @@ def _plot(arms: Mapping[str, Any], measure: str, title: str) -> str:
             f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(value):.1f}" y2="{y(value):.1f}" stroke="#d9dee7"/>'
             f'<text x="{_LEFT - 8}" y="{y(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>'
         )
-    for week in range(1, weeks + 1, max(1, weeks // 9)):
-        out.append(f'<text x="{x(week):.1f}" y="{_HEIGHT - 22}" text-anchor="middle">{week}</text>')
+    out += [
+        f'<text x="{x(week):.1f}" y="{_HEIGHT - 22}" text-anchor="middle">{week}</text>'
+        for week in range(1, weeks + 1, max(1, weeks // 9))
+    ]
     out.append(f'<text x="{x((weeks + 1) // 2):.1f}" y="{_HEIGHT - 6}" text-anchor="middle">week</text>')
     out.append(
         f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(best):.1f}" y2="{y(best):.1f}" stroke="#1d2430" '
@@ -164,6 +168,6 @@ def _apart(places: Sequence[float], gap: float = 15) -> list[float]:
     """The same places moved down where they would overlap."""
     order = sorted(range(len(places)), key=lambda i: places[i])
     found = list(places)
-    for before, now in zip(order, order[1:], strict=False):
+    for before, now in itertools.pairwise(order):
         found[now] = max(found[now], found[before] + gap)
     return found
