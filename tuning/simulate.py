@@ -206,6 +206,7 @@ def _ours(world: World, start: Parameters, scenario: Scenario) -> Adaptive:
         start,
         fit=world.thinned(_FIT_QUERIES).held_out("fit"),
         validate=world.thinned(_GATE_QUERIES).held_out("validate"),
+        clusters=world.clusters,
         seed=scenario.seed,
     )
 

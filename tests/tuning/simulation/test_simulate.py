@@ -68,7 +68,7 @@ def test_new_marks_in_mid_year_are_measured_against_the_same_register() -> None:
 
 def test_after_a_roll_back_the_clusters_rest() -> None:
     start = start_of(WORLD, "equal")
-    arm = Adaptive(start, fit=WORLD.held_out("fit"), validate=WORLD.held_out("validate"))
+    arm = Adaptive(start, fit=WORLD.held_out("fit"), validate=WORLD.held_out("validate"), clusters=3)
     worse = replace(start, default=replace(start.default, weights={"general": 0.0, "edges": 0.0, "colour": 1.0}))
     arm.parameters, arm._promoted = worse, (0, start)
     found = None
