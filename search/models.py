@@ -160,6 +160,9 @@ class SearchResult(models.Model):
     similarities = models.JSONField(help_text="calibrated similarity per descriptor, 0 to 1; null where missing")
     preselected = models.BooleanField()
     boxes = models.JSONField(null=True, help_text="[query box, mark box] of the best matching parts, pixels")
+    refined = models.BooleanField(
+        default=False, help_text="not of the answer: found by refining, selected later; in the report, in no evidence"
+    )
 
     class Meta:
         ordering = ["rank"]

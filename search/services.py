@@ -18,6 +18,7 @@ from search.broker import send
 from search.engine import engine
 from search.errors import Refused, Unavailable
 from search.models import Mark, Search, SearchResult
+from search.query_file import query_keep
 from search.retrieval.imaging import ImageRefused, decode_picture
 from search.retrieval.records import Filters
 from search.selectors import live_parameter_set
@@ -139,6 +140,8 @@ def _carry_out(search: Search) -> None:
     search.scanned = answer.scanned
     search.count = len(rows)
     search.vienna = vienna_suggested(answer.meaning)
+    if answer.query is not None:
+        query_keep(search, answer.query, snapshot.descriptors_version)
     with transaction.atomic():
         # A killed predecessor may have got as far as the rows; only a whole answer is ever visible.
         search.results.all().delete()

@@ -166,6 +166,36 @@ def roll_back(*, target: ParameterSet, actor: str, reason: str) -> None:
         TuningRun.objects.filter(proposed=target).update(state=State.LIVE)
 
 
+def proposal_promote(*, run: TuningRun, actor: str, reason: str) -> None:
+    """Let a proposal that waits for a decision go live. Conflict when it was decided, or the base left, meanwhile."""
+    _decided_with(reason)
+    with transaction.atomic():
+        _claim_proposal(run, State.LIVE, f"Approved by {actor}: {reason}")
+        if run.proposed is None:
+            raise Refused(f"Run {run.pk} proposed no parameter set: there is nothing to approve.")
+        parameter_set_promote(parameter_set=run.proposed, expected=run.base, actor=actor, reason=reason)
+        TuningRun.objects.filter(proposed=run.base, state=State.LIVE).update(state=State.RETIRED)
+
+
+def proposal_reject(*, run: TuningRun, actor: str, reason: str) -> None:
+    """Turn a proposal that waits for a decision down; what is live stays. Conflict when it was decided meanwhile."""
+    _decided_with(reason)
+    _claim_proposal(run, State.REJECTED, f"Rejected by {actor}: {reason}")
+
+
+def _decided_with(reason: str) -> None:
+    if not reason.strip():
+        raise Refused("Say in a few words why you decide so: it is kept with the history.")
+
+
+def _claim_proposal(run: TuningRun, state: str, words: str) -> None:
+    """A conditional UPDATE: of two decisions at once one wins."""
+    waiting = TuningRun.objects.filter(pk=run.pk, state=State.PROPOSED).exclude(kind=Kind.ENCODER)
+    if not waiting.update(state=state, reason=words, finished_at=timezone.now()):
+        raise Conflict(f"Run {run.pk} does not wait for a decision any more. Look at it again.")
+    run.refresh_from_db()
+
+
 def recover() -> dict[str, int]:
     """Runs whose worker or message is gone: tried again, a third time at most. Safe to repeat."""
     now = timezone.now()
