@@ -122,7 +122,7 @@ def render_csv(content: ReportContent) -> bytes:
     for result in content.results:
         mark = result.mark
         row = [
-            result.rank,
+            result.position,
             mark.number,
             mark.name,
             mark.owner,
@@ -220,7 +220,7 @@ def _result_table(search: Search, results: list[SearchResult], text: Any) -> Tab
         origin = "pre-selected" if result.preselected else "added by the examiner"
         rows.append(
             [
-                text(result.rank),
+                text(result.position),
                 part,
                 shown,
                 details,

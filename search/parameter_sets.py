@@ -42,6 +42,17 @@ def parameter_set_roll_back(*, target: ParameterSet, actor: str, reason: str) ->
     _move(target, expected=live, actor=actor, reason=reason, kind=Kind.ROLLED_BACK)
 
 
+def parameter_set_compare(*, candidate: ParameterSet, expected: ParameterSet) -> None:
+    """Let a set be compared with the live one in a share of searches. Raises Conflict when another one is live."""
+    if not LivePointer.objects.filter(pk=1, parameter_set=expected).update(candidate=candidate):
+        raise Conflict("Another parameter set went live in the meantime. Start again from that one.")
+
+
+def parameter_set_compare_no_more(*, candidate: ParameterSet) -> None:
+    """End the comparison; nothing happens when it is over already."""
+    LivePointer.objects.filter(candidate=candidate).update(candidate=None)
+
+
 def parameter_set_reweigh(*, weights: Mapping[str, float], actor: str, reason: str) -> ParameterSet:
     """Make a set with these weights in every scope, the others sharing the rest, and let it go live."""
     if not reason.strip():
@@ -68,7 +79,7 @@ def _move(target: ParameterSet, *, expected: ParameterSet | None, actor: str, re
         else:
             moved = bool(
                 LivePointer.objects.filter(pk=1, parameter_set=expected).update(
-                    parameter_set=target, since=timezone.now()
+                    parameter_set=target, since=timezone.now(), candidate=None
                 )
             )
         if not moved:

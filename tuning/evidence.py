@@ -6,7 +6,8 @@ import numpy as np
 from django.db.models import Max, Q, QuerySet
 
 from feedback.models import Conclusion, Impression
-from feedback.selectors import conclusions_between
+from feedback.propensity import PropensityModel
+from feedback.selectors import conclusions_between, propensity_at
 from search.retrieval.parameters import Parameters
 from tuning.feedback_objective import LoggedSearch
 from tuning.models import ClusterDecision, TuningRun
@@ -32,12 +33,14 @@ def evidence_starts() -> dict[int | None, datetime]:
 def fresh_conclusions(live: Parameters, until: datetime) -> QuerySet[Conclusion]:
     """Conclusions that no decision has used yet and that fit the live descriptors and clusters.
 
-    Similarities under another calibration or other descriptors do not compare, so such searches are left out.
+    Similarities under another calibration or other descriptors do not compare, so such searches are left out, and
+    so are those whose list was drafted from two sets: they say which is better, not how good the live one is.
     """
     fitting = Q(
         search__parameter_set__parameters__descriptors_version=live.descriptors_version,
         search__parameter_set__parameters__calibration_version=live.calibration_version,
         search__clusters_version=live.clusters_version,
+        search__candidate_set=None,
     )
     unused = Q()
     for cluster, used_until in evidence_starts().items():
@@ -52,27 +55,42 @@ def fresh_conclusions(live: Parameters, until: datetime) -> QuerySet[Conclusion]
 
 def logged_searches(live: Parameters, until: datetime, *, names: tuple[str, ...]) -> list[LoggedSearch]:
     """`fresh_conclusions` as the pure policy reads them; `names` gives the order of the similarities."""
+    return as_logged(fresh_conclusions(live, until), propensity_at(until), names=names)
+
+
+def as_logged(
+    conclusions: QuerySet[Conclusion], propensity: PropensityModel, *, names: tuple[str, ...]
+) -> list[LoggedSearch]:
+    """Concluded searches as the pure modules read them, rows in the order in which they were shown."""
     found = []
-    for conclusion in fresh_conclusions(live, until).iterator(chunk_size=200):
+    for conclusion in conclusions.iterator(chunk_size=200):
         rows = list(
-            conclusion.impressions.order_by("rank").values_list(
-                "similarities", "score", "preselected", "outcome", "seen"
+            conclusion.impressions.order_by("position").values_list(
+                "similarities", "score", "preselected", "above_cut", "outcome", "seen", "position"
             )
         )
         if not rows:
             continue
+        similarities, scores, preselected, above_cut, outcomes, reached, positions = zip(*rows, strict=True)
+        selected = np.array([outcome in _SELECTED for outcome in outcomes], dtype=bool)
+        seen = np.array(reached, dtype=bool)
+        above = np.array(
+            [shown if cut is None else cut for shown, cut in zip(preselected, above_cut, strict=True)], dtype=bool
+        )
+        plain = conclusion.search.plain
         found.append(
             LoggedSearch(
                 key=conclusion.search.image_sha256 or str(conclusion.search_id),
                 examiner=conclusion.by_id,
                 cluster=conclusion.search.cluster,
-                similarities=np.array(
-                    [[_number(row[0].get(name)) for name in names] for row in rows], dtype=np.float32
-                ),
-                scores=np.array([row[1] for row in rows], dtype=np.float64),
-                preselected=np.array([row[2] for row in rows], dtype=bool),
-                selected=np.array([row[3] in _SELECTED for row in rows], dtype=bool),
-                seen=np.array([row[4] for row in rows], dtype=bool),
+                similarities=np.array([[_number(row.get(name)) for name in names] for row in similarities], np.float32),
+                scores=np.array(scores, dtype=np.float64),
+                # Shown plain, the cut is judged by what it would have pre-selected, where somebody looked.
+                preselected=above & (seen | selected) if plain else above,
+                selected=selected,
+                seen=seen,
+                propensity=None if propensity.is_flat else propensity.at(np.array(positions) - 1),
+                blind=plain,
             )
         )
     return found
