@@ -19,8 +19,8 @@ _SELECTED = (Impression.Outcome.ADDED, Impression.Outcome.KEPT)
 def evidence_starts() -> dict[int | None, datetime]:
     """Until when each cluster's evidence has been used; key None: the register's own parameters.
 
-    A decision for want of evidence, and one put off, use nothing up. Looking at the register's parameters every
-    week uses the clusters' evidence up only when they change: then what was recorded under the old ones is past.
+    A decision for want of evidence, and one put off, use nothing up. Looking at the register's parameters every week
+    uses the clusters' evidence up only when they change: then what was recorded under the old ones is past.
     """
     counted = ClusterDecision.objects.exclude(action__in=_USES_NOTHING).exclude(run__kind=TuningRun.Kind.DRY_RUN)
     counted = counted.filter(run__finished_at__isnull=False).exclude(run__state=TuningRun.State.FAILED)

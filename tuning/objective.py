@@ -21,6 +21,8 @@ from tuning.comparisons import EPSILON, Floats, Region, Segments, bounds, scores
 
 __all__ = ["HeldOut", "HeldOutObjective", "HeldOutQuery", "HeldOutScores", "evaluate_each"]
 
+FIRST_PAGE = 24
+"""Results on the first page."""
 _NEVER = np.iinfo(np.int32).max
 
 
@@ -84,10 +86,11 @@ class HeldOutScores:
     precision: Floats  # of the pre-selection; 1 where nothing is pre-selected
     recall: Floats  # of the pre-selection
     f1: Floats  # of the pre-selection; 0 where nothing right is pre-selected
+    safety: Floats  # share of the relevant that an examiner cannot miss: pre-selected or on the first page
 
     def mean(self) -> HeldOutScores:
         """The same figures averaged over the queries: each (c,)."""
-        parts = (self.ap100, self.recall100, self.precision, self.recall, self.f1)
+        parts = (self.ap100, self.recall100, self.precision, self.recall, self.f1, self.safety)
         return HeldOutScores(*(p.mean(axis=1) for p in parts))
 
 
@@ -154,7 +157,9 @@ class HeldOutObjective:
         ranks[:, self._place[0], self._place[1]] = self._ranks.count(w) + 1
         ap, recall = _ap_and_recall(np.sort(ranks, axis=2), self._relevant, self.k)
         passed = self._cut.count(w, tau)
-        return ap, recall, *_preselection(passed[:, 0::2], passed[:, 1::2], self._relevant)
+        hits = passed[:, 0::2]
+        first = (ranks <= FIRST_PAGE).sum(axis=2)
+        return ap, recall, *_preselection(hits, passed[:, 1::2], self._relevant), _safety(hits, first, self._relevant)
 
 
 def evaluate_each(held_out: HeldOut, weights: ArrayLike, thresholds: ArrayLike, *, k: int = 100) -> HeldOutScores:
@@ -176,9 +181,10 @@ def evaluate_each(held_out: HeldOut, weights: ArrayLike, thresholds: ArrayLike, 
         ap, recall = _ap_and_recall(ranks.reshape(1, 1, -1), count, k)
         hit, all_passed = (target >= tau[i]).sum(), (others >= tau[i]).sum()
         cut = _preselection(np.array([[hit]]), np.array([[all_passed - hit]]), count)
-        columns.append([float(v[0, 0]) for v in (ap, recall, *cut)])
-    table = np.array(columns, dtype=np.float64).reshape(q, 5)
-    return HeldOutScores(*(table[None, :, i] for i in range(5)))
+        safe = _safety(np.array([[hit]]), np.array([[(ranks <= FIRST_PAGE).sum()]]), count)
+        columns.append([float(v[0, 0]) for v in (ap, recall, *cut, safe)])
+    table = np.array(columns, dtype=np.float64).reshape(q, 6)
+    return HeldOutScores(*(table[None, :, i] for i in range(6)))
 
 
 class _Cut:
@@ -229,3 +235,8 @@ def _preselection(
     chosen = hits + wrong
     precision = np.where(chosen > 0, hits / np.maximum(chosen, 1), 1.0)
     return precision, hits / relevant, 2 * hits / (chosen + relevant)
+
+
+def _safety(hits: NDArray[np.integer], first: NDArray[np.integer], relevant: NDArray[np.integer]) -> Floats:
+    """Both sets hold the relevant marks of the highest scores, so the larger one is their union."""
+    return np.asarray(np.maximum(hits, first) / relevant, dtype=np.float64)

@@ -28,7 +28,9 @@ class SearchConfig:
     """How long to look, and what counts. The value of a candidate is its gain over the live parameters:
 
     feedback * (agreement with logged selections) + ranking * mAP@100 + selection * F1 of the pre-selection
-    - guard * (losses of mAP@100 and of recall of the pre-selection) - stay * (share of the allowed step)
+    - guard * (losses of mAP@100, of safety and of F1) - stay * (share of the allowed step)
+
+    Safety is the share of true conflicts that are pre-selected or on the first page (gate.py).
     """
 
     rounds: int = 32
@@ -97,18 +99,18 @@ class Objective:
         """(c, n) candidates and (c,) thresholds -> (c,) gains; 0 is as good as the live parameters."""
         w, tau = np.asarray(weights, dtype=np.float64), np.asarray(thresholds, dtype=np.float64)
         c = self.config
-        feedback, ranking, f1, recall = (
+        feedback, ranking, f1, safety = (
             now - live for now, live in zip(self._parts(w, tau), self._live_parts, strict=True)
         )
         gain = c.feedback * feedback + c.ranking * ranking + c.selection * f1
-        loss = np.maximum(0.0, -ranking) + np.maximum(0.0, -recall)
+        loss = np.maximum(0.0, -ranking) + np.maximum(0.0, -safety) + np.maximum(0.0, -f1)
         return np.asarray(gain - c.guard * loss - c.stay * self._distance(w, tau), dtype=np.float64)
 
     def _parts(self, w: Floats, tau: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         held_out = self._held_out.evaluate(w, tau)
         mean = self._query_weights
         value = self._feedback.evaluate(w, tau).value
-        return value, held_out.ap100 @ mean, held_out.f1 @ mean, held_out.recall @ mean
+        return value, held_out.ap100 @ mean, held_out.f1 @ mean, held_out.safety @ mean
 
     def _distance(self, w: Floats, tau: Floats) -> Floats:
         """How much of the allowed step a candidate uses, 0..1."""

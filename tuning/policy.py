@@ -115,7 +115,7 @@ def plan_week(
         if progress:
             progress(0, total, "the whole register")
         register = [
-            _rests(parameters, None, searches, rest[None], fit.descriptors, c)
+            _rests(parameters, None, searches, reason=rest[None], names=fit.descriptors, c=c)
             if None in rest
             else propose(parameters, None, searches, fit, validate, config=c, seed=seed)
         ]
@@ -125,7 +125,7 @@ def plan_week(
             progress(done, total, f"cluster {target}")
         own = by_cluster[target]
         if target in rest:
-            proposals.append(_rests(parameters, target, own, rest[target], fit.descriptors, c))
+            proposals.append(_rests(parameters, target, own, reason=rest[target], names=fit.descriptors, c=c))
             continue
         proposals.append(propose(parameters, target, own, fit, validate, config=c, toward=toward, seed=seed))
     plan = _together(parameters, proposals + register, validate, c)
@@ -138,15 +138,14 @@ def _rests(
     parameters: Parameters,
     cluster: int | None,
     searches: Sequence[LoggedSearch],
+    *,
     reason: str,
     names: Sequence[str],
     c: PolicyConfig,
 ) -> Proposal:
     """A cluster that is left alone, with what its examiners did all the same."""
     live = parameters.for_cluster(cluster)
-    evidence = (
-        evidence_of(searches, c) if cluster is not None else _evidence_of_default(parameters, searches, names, c)
-    )
+    evidence = evidence_of(searches, c) if cluster is not None else _evidence_of_default(parameters, searches, names, c)
     action = Action(ActionKind.RESTING, 0.0, reason)
     return Proposal(cluster, evidence, action, before=live, after=live, state="resting", reason=reason)
 

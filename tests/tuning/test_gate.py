@@ -21,7 +21,7 @@ def figures(ap, recall=None):
     ap = np.asarray(ap, dtype=float)[None, :]
     recall = np.full(ap.shape, 0.8) if recall is None else np.asarray(recall, dtype=float)[None, :]
     same = np.full(ap.shape, 0.5)
-    return HeldOutScores(ap, same, same, recall, same)
+    return HeldOutScores(ap, same, same, recall, same, recall)
 
 
 def test_constant_improvement_has_a_tight_interval_whatever_the_spread_of_queries():
