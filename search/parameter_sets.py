@@ -27,12 +27,16 @@ def parameter_set_promote(
     _move(parameter_set, expected=expected, actor=actor, reason=reason, kind=Kind.RETIRED)
 
 
-def parameter_set_roll_back(*, target: ParameterSet, actor: str, reason: str) -> None:
-    """Go back to a set that was live before."""
+def parameter_set_roll_back(
+    *, target: ParameterSet, actor: str, reason: str, leaving: ParameterSet | None = None
+) -> None:
+    """Go back to a set that was live before. leaving: what must be live still; Conflict when something else is."""
     if not reason.strip():
         raise Refused("Say in a few words why you roll back: it is kept with the history.")
     pointer = LivePointer.objects.select_related("parameter_set").first()
     live = pointer.parameter_set if pointer else None
+    if leaving is not None and leaving != live:
+        raise Conflict("Another parameter set went live in the meantime.")
     if live is not None and live.pk == target.pk:
         raise Refused(f"P{target.pk} is live already.")
     if not target.events.filter(kind=Kind.LIVE).exists():

@@ -25,9 +25,17 @@ def evidence_starts() -> dict[int | None, datetime]:
     counted = ClusterDecision.objects.exclude(action__in=_USES_NOTHING).exclude(run__kind=TuningRun.Kind.DRY_RUN)
     counted = counted.filter(run__finished_at__isnull=False).exclude(run__state=TuningRun.State.FAILED)
     counted = counted.exclude(Q(cluster=None) & (~Q(state="accepted") | Q(run__proposed=None)))
-    return dict(
+    starts = dict(
         counted.order_by().values("cluster").annotate(until=Max("run__evidence_until")).values_list("cluster", "until")
     )
+    # What waited before it went live changed its clusters only then.
+    waited = counted.filter(state="accepted", run__decided_at__isnull=False).exclude(
+        run__state=TuningRun.State.REJECTED
+    )
+    late = waited.order_by().values("cluster").annotate(until=Max("run__decided_at")).values_list("cluster", "until")
+    for cluster, until in late:
+        starts[cluster] = max(until, starts.get(cluster) or until)
+    return starts
 
 
 def fresh_conclusions(live: Parameters, until: datetime) -> QuerySet[Conclusion]:

@@ -96,10 +96,10 @@ def next_scheduled(now: datetime | None = None) -> datetime | None:
 
 def finished_runs() -> list[TuningRun]:
     """The latest finished real runs of parameters, oldest first; dry runs changed nothing and are no part of the line,
-    nor are encoders: none serves before an administrator says so."""
+    nor are encoders: none serves before an administrator says so. A follow-up shows as the rollback that it is."""
     rows = (
         TuningRun.objects.filter(finished_at__isnull=False)
-        .exclude(kind__in=(TuningRun.Kind.DRY_RUN, TuningRun.Kind.ENCODER))
+        .exclude(kind__in=(TuningRun.Kind.DRY_RUN, TuningRun.Kind.ENCODER, TuningRun.Kind.FOLLOW_UP))
         .order_by("-finished_at")
     )
     return list(rows.exclude(state=TuningRun.State.FAILED).prefetch_related("decisions")[:_CHART_RUNS])[::-1]

@@ -201,7 +201,9 @@ def _arm(name: str, world: World, start: Parameters, scenario: Scenario) -> Arm:
 
 
 def _ours(world: World, start: Parameters, scenario: Scenario) -> Adaptive:
-    return Adaptive(start, fit=world.thinned(_FIT_QUERIES).held_out("fit"), validate=world.held_out("validate"), seed=scenario.seed)
+    return Adaptive(
+        start, fit=world.thinned(_FIT_QUERIES).held_out("fit"), validate=world.held_out("validate"), seed=scenario.seed
+    )
 
 
 def _closed(start: float, end: float, best: float) -> float | None:
