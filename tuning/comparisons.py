@@ -182,7 +182,7 @@ class Segments:
         self._base: list[int] = []
         self._linear: list[NDArray[np.float32]] = []
         self._across: list[NDArray[np.float32]] = []
-        self._weightless: list[tuple[Floats, Floats]] = []
+        self._weightless: list[tuple[Floats, Floats, NDArray[np.intp]]] = []
         self._ready: tuple[_Packed, _Packed, _Weightless] | None = None
 
     @property
@@ -190,21 +190,34 @@ class Segments:
         """Comparisons that depend on the candidate."""
         return sum(len(part) for part in (*self._linear, *self._across))
 
-    def add(self, x: Floats, x_present: Floats, r: Floats, r_present: Floats, *, known: int = 0) -> None:
-        """One segment: (m, n) rows x against one row r (n,), as `split` gives them.
+    def add(
+        self,
+        x: Floats,
+        x_present: Floats,
+        r: Floats,
+        r_present: Floats,
+        *,
+        owner: NDArray[np.intp],
+        known: NDArray[np.intp],
+    ) -> None:
+        """len(known) further segments from (p, n) pairs of rows x and r, as `split` gives them.
 
-        known: rows beyond x that are known to score at least as high as r for every candidate.
+        owner: (p,) which of the new segments a pair belongs to, ascending. known: rows beyond x that are known to score
+        at least as high as r for every candidate.
         """
+        count = len(known)
         always, linear, mixed = settle(x, x_present, r, r_present, self.region)
-        base = known + int(always.sum())
-        if self.stop is not None and base >= self.stop:
-            linear = mixed = np.zeros(len(x), dtype=bool)
-        self._base.append(base)
-        self._linear.append((x[linear] - r).astype(np.float32))
-        rows = np.broadcast_to(r, x.shape)[mixed], np.broadcast_to(r_present, x.shape)[mixed]
-        self._across.append(across_gaps(x[mixed], x_present[mixed], *rows).astype(np.float32))
-        weightless = (x_present[mixed] @ self.region.corners.T).min(axis=1) <= 1e-9
-        self._weightless.append((x_present[mixed][weightless], rows[1][weightless]))
+        base = known + np.bincount(owner[always], minlength=count)
+        if self.stop is not None:
+            wanted = (base < self.stop)[owner]
+            linear, mixed = linear & wanted, mixed & wanted
+        across = across_gaps(x[mixed], x_present[mixed], r[mixed], r_present[mixed])
+        weightless = mixed & ((x_present @ self.region.corners.T).min(axis=1) <= 1e-9)
+        first = len(self._base)
+        self._base += base.tolist()
+        self._linear += _parts((x[linear] - r[linear]).astype(np.float32), owner[linear], count)
+        self._across += _parts(across.astype(np.float32), owner[mixed], count)
+        self._weightless.append((x_present[weightless], r_present[weightless], owner[weightless] + first))
         self._ready = None
 
     def count(self, weights: Floats) -> NDArray[np.int32]:
@@ -220,13 +233,18 @@ class Segments:
 
     def _prepare(self) -> tuple[_Packed, _Packed, _Weightless]:
         n = self.region.centre.size
-        x, r = (np.concatenate([np.zeros((0, n)), *(pair[i] for pair in self._weightless)]) for i in range(2))
-        owner = np.repeat(np.arange(len(self._weightless)), [len(pair[0]) for pair in self._weightless])
+        none = (np.zeros((0, n)), np.zeros((0, n)), np.zeros(0, dtype=np.intp))
+        x, r, owner = (np.concatenate([none[i], *(part[i] for part in self._weightless)]) for i in range(3))
         return _Packed(self._linear, n), _Packed(self._across, n * (n + 1) // 2), _Weightless(x, r, owner)
 
 
+def _parts(rows: NDArray[np.float32], owner: NDArray[np.intp], count: int) -> list[NDArray[np.float32]]:
+    """Rows of each of `count` owners; owner is ascending."""
+    return np.split(rows, np.searchsorted(owner, np.arange(1, count))) if count else []
+
+
 def settle(x: Floats, x_present: Floats, r: Floats, r_present: Floats, region: Region) -> tuple[Bools, Bools, Bools]:
-    """Compare (m, n) rows x with r ((n,) or (m, n)) over the region: three (m,) masks.
+    """Compare (m, n) rows x with r (m, n) over the region: three (m,) masks.
 
     always: x >= r for every W. linear / mixed: undecided, with the same gaps as r or with others.
     The remaining rows never reach r.
@@ -238,7 +256,7 @@ def settle(x: Floats, x_present: Floats, r: Floats, r_present: Floats, region: R
     never = at_corners.max(axis=1) < -EPSILON
     if not same.all():
         x_low, x_high = bounds(x, x_present, region)
-        r_low, r_high = bounds(np.atleast_2d(r), np.atleast_2d(r_present), region)
+        r_low, r_high = bounds(r, r_present, region)
         always = np.where(same, always, x_low > r_high + EPSILON)
         never = np.where(same, never, x_high < r_low - EPSILON)
     open_ = ~always & ~never

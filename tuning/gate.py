@@ -3,8 +3,9 @@
 Every held-out query is ranked with the live and with the candidate parameters; only the differences count.
 Queries of one group are alike, so whole groups are drawn. The candidate passes when
 
-- the lower 95 % bounds of the change in mAP@100, in safety (the share of true conflicts that an examiner cannot miss:
-  pre-selected or on the first page), and in F1 of the pre-selection are above their -epsilon;
+- the lower 95 % bounds of the change in mAP@100 and in safety (the share of true conflicts that an examiner cannot
+  miss: pre-selected or on the first page; HeldOutScores.relied) are above -epsilon;
+- F1 of the pre-selection does not fall by more than its epsilon on average;
 - no cluster with enough groups loses more than a set limit of mAP@100;
 - the selections of examiners that were kept out of the search are explained better than before.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ class GateConfig:
 
     epsilon: float = 0.005  # mAP@100
     safety_epsilon: float = 0.005  # true conflicts pre-selected or on the first page
-    f1_epsilon: float = 0.01  # F1 of the pre-selection
+    f1_epsilon: float = 0.005  # F1 of the pre-selection, on average
     cluster_limit: float = 0.02  # largest loss of mAP@100 of one cluster
     cluster_groups: int = 3  # clusters with fewer groups are too small to judge alone
     feedback_gain: float = 1e-9  # by how much the selections kept aside must be explained better
@@ -117,9 +119,10 @@ def judge(
     if not queries:
         raise ValueError("The gate needs held-out queries.")
     groups = [q.group for q in queries]
+    live_precision = float(before.precision[0].mean())
     pairs = {
         "map100": (before.ap100, after.ap100),
-        "safety": (before.safety, after.safety),
+        "safety": (before.relied(live_precision), after.relied(live_precision)),
         "recall": (before.recall, after.recall),
         "precision": (before.precision, after.precision),
         "f1": (before.f1, after.f1),
@@ -170,8 +173,7 @@ def paired_bootstrap(
     index = np.array([names[g] for g in groups])
     sums = np.bincount(index, weights=w * np.where(w > 0, a - b, 0.0))
     sizes = np.bincount(index, weights=w)
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(names), np.full(len(names), 1.0 / len(names)), size=resamples)
+    draws = _draws(len(names), resamples, seed)
     total = draws @ sizes
     means = (draws @ sums)[total > 0] / total[total > 0]
     low, high = np.percentile(means, [2.5, 97.5])
@@ -184,6 +186,14 @@ def paired_bootstrap(
         low=float(low),
         high=float(high),
     )
+
+
+@lru_cache(maxsize=64)
+def _draws(groups: int, resamples: int, seed: int) -> NDArray[np.int64]:
+    """(resamples, groups) how often each group is drawn: the same for every comparison of as many groups."""
+    found = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1.0 / groups), size=resamples)
+    found.flags.writeable = False
+    return found
 
 
 def _clusters(deltas: list[QueryDelta], c: GateConfig) -> tuple[dict[int, float], tuple[int, float] | None]:
@@ -207,7 +217,6 @@ def _verdict(
     for name, words, limit in (
         ("map100", "mAP@100", c.epsilon),
         ("safety", "the share of conflicts pre-selected or on the first page", c.safety_epsilon),
-        ("f1", "F1 of the pre-selection", c.f1_epsilon),
     ):
         f = figures[name]
         if not f.low > -limit:
@@ -215,6 +224,8 @@ def _verdict(
                 f"{words} may fall by {_points(-f.low)} (change {_signed(f.difference)}, "
                 f"95 % interval {_signed(f.low)} to {_signed(f.high)}; allowed is {_points(limit)})"
             )
+    if figures["f1"].difference < -c.f1_epsilon:
+        failed.append(f"F1 of the pre-selection falls by {_points(-figures['f1'].difference)}")
     if worst is not None and worst[1] < -c.cluster_limit:
         failed.append(f"cluster {worst[0]} would lose {_points(-worst[1])} of mAP@100")
     feedback = figures.get("feedback")
@@ -228,8 +239,8 @@ def _verdict(
     gain = "" if feedback is None else f", agreement with examiners {_signed(feedback.difference)}"
     return True, (
         f"Passed on {groups} held-out groups: mAP@100 {_signed(m.difference)} "
-        f"({_signed(m.low)} to {_signed(m.high)}), conflicts pre-selected or on the first page {_signed(s.difference)}, "
-        f"F1 of the pre-selection {_signed(f.difference)}{gain}."
+        f"({_signed(m.low)} to {_signed(m.high)}), conflicts pre-selected or on the first page "
+        f"{_signed(s.difference)}, F1 of the pre-selection {_signed(f.difference)}{gain}."
     )
 
 

@@ -23,6 +23,8 @@ __all__ = ["HeldOut", "HeldOutObjective", "HeldOutQuery", "HeldOutScores", "eval
 
 FIRST_PAGE = 24
 """Results on the first page."""
+RELIED = 0.7
+"""Precision from which on a pre-selection is relied upon."""
 _NEVER = np.iinfo(np.int32).max
 
 
@@ -87,10 +89,16 @@ class HeldOutScores:
     recall: Floats  # of the pre-selection
     f1: Floats  # of the pre-selection; 0 where nothing right is pre-selected
     safety: Floats  # share of the relevant that an examiner cannot miss: pre-selected or on the first page
+    first: Floats  # share of the relevant on the first page
+
+    def relied(self, live_precision: float) -> Floats:
+        """What an examiner cannot miss, (c, q). A pre-selection that is mostly wrong is not read to its end: while
+        too little of the live one is right (RELIED), only the first page counts."""
+        return self.safety if live_precision >= RELIED else self.first
 
     def mean(self) -> HeldOutScores:
         """The same figures averaged over the queries: each (c,)."""
-        parts = (self.ap100, self.recall100, self.precision, self.recall, self.f1, self.safety)
+        parts = (self.ap100, self.recall100, self.precision, self.recall, self.f1, self.safety, self.first)
         return HeldOutScores(*(p.mean(axis=1) for p in parts))
 
 
@@ -123,13 +131,14 @@ class HeldOutObjective:
             low, high = bounds(x, xp, region)
             relevant = np.flatnonzero(query.relevant)
             others = query.others()
-            for column, r in enumerate(relevant):
-                # Most marks lie wholly above or below this one: only the rest is compared row by row.
-                above = others & (low > high[r] + EPSILON)
-                rows = others & ~above & (high >= low[r] - EPSILON)
-                rows[r] = False
-                self._ranks.add(x[rows], xp[rows], x[r], xp[r], known=int(above.sum()))
-                place.append((number, column))
+            # Most marks lie wholly above or below a relevant one: only the rest is compared row by row.
+            above = others & (low > high[relevant, None] + EPSILON)
+            rows = others & ~above & (high >= low[relevant, None] - EPSILON)
+            rows[np.arange(relevant.size), relevant] = False
+            owner, row = np.nonzero(rows)
+            r = relevant[owner]
+            self._ranks.add(x[row], xp[row], x[r], xp[r], owner=owner, known=above.sum(axis=1))
+            place += [(number, column) for column in range(relevant.size)]
             relevant_counts.append(relevant.size)
             self._cut.add(x[relevant], xp[relevant])
             others[relevant] = False
@@ -159,7 +168,9 @@ class HeldOutObjective:
         passed = self._cut.count(w, tau)
         hits = passed[:, 0::2]
         first = (ranks <= FIRST_PAGE).sum(axis=2)
-        return ap, recall, *_preselection(hits, passed[:, 1::2], self._relevant), _safety(hits, first, self._relevant)
+        safety = np.maximum(hits, first) / self._relevant  # both hold the highest scores: the larger is the union
+        preselection = _preselection(hits, passed[:, 1::2], self._relevant)
+        return ap, recall, *preselection, safety, first / self._relevant
 
 
 def evaluate_each(held_out: HeldOut, weights: ArrayLike, thresholds: ArrayLike, *, k: int = 100) -> HeldOutScores:
@@ -181,10 +192,11 @@ def evaluate_each(held_out: HeldOut, weights: ArrayLike, thresholds: ArrayLike, 
         ap, recall = _ap_and_recall(ranks.reshape(1, 1, -1), count, k)
         hit, all_passed = (target >= tau[i]).sum(), (others >= tau[i]).sum()
         cut = _preselection(np.array([[hit]]), np.array([[all_passed - hit]]), count)
-        safe = _safety(np.array([[hit]]), np.array([[(ranks <= FIRST_PAGE).sum()]]), count)
-        columns.append([float(v[0, 0]) for v in (ap, recall, *cut, safe)])
-    table = np.array(columns, dtype=np.float64).reshape(q, 6)
-    return HeldOutScores(*(table[None, :, i] for i in range(6)))
+        first = (ranks <= FIRST_PAGE).sum()
+        found = [float(v[0, 0]) for v in (ap, recall, *cut)]
+        columns.append([*found, max(hit, first) / target.size, first / target.size])
+    table = np.array(columns, dtype=np.float64).reshape(q, 7)
+    return HeldOutScores(*(table[None, :, i] for i in range(7)))
 
 
 class _Cut:
@@ -235,8 +247,3 @@ def _preselection(
     chosen = hits + wrong
     precision = np.where(chosen > 0, hits / np.maximum(chosen, 1), 1.0)
     return precision, hits / relevant, 2 * hits / (chosen + relevant)
-
-
-def _safety(hits: NDArray[np.integer], first: NDArray[np.integer], relevant: NDArray[np.integer]) -> Floats:
-    """Both sets hold the relevant marks of the highest scores, so the larger one is their union."""
-    return np.asarray(np.maximum(hits, first) / relevant, dtype=np.float64)

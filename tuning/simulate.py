@@ -30,7 +30,7 @@ STARTS = ("equal", "worst-weights", "threshold-high", "threshold-low", "drift")
 """The paper's equal weights; all weight on the worst descriptor; cut too high; too low; new marks in mid-year."""
 ARMS = ("static", "paper-tree", "ours", "grid", "learned", *(f"ours-without-{guard}" for guard in GUARDS))
 _DRIFT_WEEK = 6
-_FIT_QUERIES = 3  # of each group, in the search for candidates: a year should take minutes
+_FIT_QUERIES, _GATE_QUERIES = 3, 4  # of each group: a year should take minutes
 _HIGH, _LOW, _EXTENSION = 0.9, 0.25, 0.15
 
 
@@ -116,7 +116,7 @@ class Year:
                 _closed(week.begun.map100, week.figures.map100, self.ceiling.map100),
                 _closed(week.begun.f1, week.figures.f1, self.ceiling.f1),
             )
-            if min(both) >= share:
+            if all(one is None or one >= share for one in both):
                 return week.number - late
         return None
 
@@ -159,7 +159,10 @@ def simulate(
                 referee, queries = Referee(now.of("test"), world.names), now.of("traffic")
                 begun = referee.parameters(start)
                 if isinstance(playing, Adaptive):
-                    playing.fit, playing.validate = now.thinned(_FIT_QUERIES).held_out("fit"), now.held_out("validate")
+                    playing.fit, playing.validate = (
+                        now.thinned(_FIT_QUERIES).held_out("fit"),
+                        now.thinned(_GATE_QUERIES).held_out("validate"),
+                    )
         asked = week_of(queries, len(players), searches=scenario.searches, seed=scenario.seed, week=number)
         log = serve_week(playing, queries, players, asked)
         step = playing.learn(number, log)
@@ -202,7 +205,10 @@ def _arm(name: str, world: World, start: Parameters, scenario: Scenario) -> Arm:
 
 def _ours(world: World, start: Parameters, scenario: Scenario) -> Adaptive:
     return Adaptive(
-        start, fit=world.thinned(_FIT_QUERIES).held_out("fit"), validate=world.held_out("validate"), seed=scenario.seed
+        start,
+        fit=world.thinned(_FIT_QUERIES).held_out("fit"),
+        validate=world.thinned(_GATE_QUERIES).held_out("validate"),
+        seed=scenario.seed,
     )
 
 

@@ -140,9 +140,8 @@ def test_selections_against_the_truth_do_not_pass_the_gate():
     _, _, misled = world(4, useful=1)  # these examiners select by the wrong descriptor
     live = start((0.6, 0.2, 0.2))
     plan = plan_week(live, misled(60, live.default), fit, validate, config=CONFIG)
-    assert plan.proposals[0].state in ("rejected", "none")
-    assert not plan.changed
-    assert plan.parameters == live
+    # A cut that agrees better with everybody may pass; weights that agree with the misled alone may not.
+    assert plan.parameters.for_cluster(0).weights == pytest.approx(live.default.weights)
 
 
 def agreeing(searches, live, change):

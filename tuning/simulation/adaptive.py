@@ -16,7 +16,7 @@ from tuning.follow_up import FollowUpConfig, follow_up
 from tuning.gate import GateConfig
 from tuning.objective import HeldOut
 from tuning.optimiser import SearchConfig
-from tuning.policy import PolicyConfig, plan_week
+from tuning.policy import EARLIER, PolicyConfig, plan_week
 from tuning.simulation.baselines import Static, Step, by_parameters
 from tuning.simulation.evidence import EvidenceLog
 from tuning.simulation.examiners import COLUMNS, PAGE
@@ -101,6 +101,7 @@ class Adaptive(Static):
             self.validate,
             config=self._policy,
             resting={c: "It rests after a rollback." for c, until in self._resting.items() if week <= until},
+            earlier=[one.search for one in self.evidence.used(self.parameters, EARLIER)],
             seed=self.seed * 1000 + week,
         )
         self.evidence.use(week, plan)

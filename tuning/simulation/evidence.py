@@ -29,6 +29,11 @@ class EvidenceLog:
         """What a run in this week reads."""
         return [one for week, one in self._log if self._is_fresh(week, one.search.cluster, live)]
 
+    def used(self, live: Parameters, most: int) -> list[Logged]:
+        """What earlier runs have decided by, the latest `most` of it."""
+        past = [one for week, one in self._log if not self._is_fresh(week, one.search.cluster, live)]
+        return past[-most:]
+
     def since(self, week: int) -> list[Logged]:
         """Everything concluded in this week or later."""
         return [one for at, one in self._log if at >= week]

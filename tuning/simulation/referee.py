@@ -54,7 +54,7 @@ class Ceiling:
         equal = np.full(n, 1 / n)
 
         def by_map(w: Floats) -> float:
-            return referee.weights(w, 0.5).map100
+            return referee.weights(w, np.array(0.5)).map100
 
         def by_f1(w: Floats) -> float:
             return referee.best_cut(w)[0]
