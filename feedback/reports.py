@@ -47,7 +47,7 @@ class ReportContent:
             ("Filters", filters_in_words(search.filters)),
             ("Depth", search.get_depth_display()),
             ("Marks searched", f"{search.scanned:,}"),
-            ("Pre-selection from", f"{100 * (search.threshold or 0):.1f} %"),
+            ("Pre-selection", "none shown" if search.plain else f"from {100 * (search.threshold or 0):.1f} %"),
             ("Parameter set", f"P{search.parameter_set_id}"),
             ("Snapshot", search.snapshot),
         ]

@@ -90,7 +90,7 @@ def test_the_log_knows_position_audit_and_rank_and_pages_follow_the_position(gua
 
 
 def test_a_plain_search_shows_no_preselection_and_the_log_keeps_what_it_would_have_been(
-    guards: Any, examiner: Any
+    guards: Any, examiner: Any, client: Client
 ) -> None:
     guards.TM_PLAIN_SHARE = 1.0
     search = searched(examiner)
@@ -98,6 +98,8 @@ def test_a_plain_search_shows_no_preselection_and_the_log_keeps_what_it_would_ha
     assert search.plain and not any(row.preselected for row in rows)
     cut = [row.above_cut for row in rows]
     assert cut[0] is True and cut == [row.score >= search.threshold for row in rows]
+    client.force_login(examiner)
+    assert b"nothing, on purpose" in client.get(f"/searches/{search.pk}/").content
     search_conclude(search=search, kind="done", user=examiner)
     assert Impression.objects.filter(plain=True, above_cut=True, preselected=False).count() == sum(cut)
 
