@@ -47,7 +47,7 @@ class ReportContent:
             ("Filters", filters_in_words(search.filters)),
             ("Depth", search.get_depth_display()),
             ("Marks searched", f"{search.scanned:,}"),
-            ("Pre-selection from", f"{100 * (search.threshold or 0):.1f} %"),
+            ("Pre-selection", "none shown" if search.plain else f"from {100 * (search.threshold or 0):.1f} %"),
             ("Parameter set", f"P{search.parameter_set_id}"),
             ("Snapshot", search.snapshot),
         ]
@@ -123,7 +123,7 @@ def render_csv(content: ReportContent) -> bytes:
     for result in content.results:
         mark = result.mark
         row = [
-            result.rank,
+            result.position,
             mark.number,
             mark.name,
             mark.owner,
@@ -224,7 +224,7 @@ def _result_table(search: Search, results: list[SearchResult], text: Any) -> Tab
             origin = "found by refining, added by the examiner"
         rows.append(
             [
-                text("–" if result.refined else result.rank),
+                text("–" if result.refined else result.position),
                 part,
                 shown,
                 details,

@@ -11,6 +11,7 @@ from search.errors import NotAllowed, NotThere, Refused
 from search.models import Search, SearchResult
 from search.refining import refined_keep
 from search.selectors import result_get, results_of
+from search.services import search_concluded
 
 Outcome = Impression.Outcome
 
@@ -53,18 +54,23 @@ def search_conclude(*, search: Search, kind: str, user: Any) -> Conclusion:
         # What only refining found was no part of the answer, so it says nothing about the answer.
         for result in results_of(search).filter(refined=False):
             selected = result.mark.number in chosen
-            page = page_of(result.rank)
+            page = page_of(result.position)
             rows.append(
                 Impression(
                     conclusion=conclusion,
                     mark=result.mark,
                     rank=result.rank,
+                    position=result.position,
                     page=page,
                     # Who changed a mark has seen it, whatever page the client asked for.
                     seen=page in seen or selected != result.preselected,
                     similarities=result.similarities,
                     score=result.score,
                     preselected=result.preselected,
+                    above_cut=result.above_cut,
+                    audit=result.audit,
+                    arm=result.arm,
+                    plain=search.plain,
                     outcome=_outcome(result.preselected, selected),
                     examiner=user,
                     parameter_set_id=search.parameter_set_id,
@@ -72,6 +78,7 @@ def search_conclude(*, search: Search, kind: str, user: Any) -> Conclusion:
                 )
             )
         Impression.objects.bulk_create(rows, batch_size=500)
+        search_concluded(search=search, at=conclusion.at)
     return conclusion
 
 
@@ -83,8 +90,9 @@ def _shown(search: Search, number: str) -> SearchResult:
         return refined_keep(search=search, number=number)
 
 
-def page_of(rank: int) -> int:
-    return (rank - 1) // settings.TM_PAGE_SIZE + 1
+def page_of(position: int) -> int:
+    """The page, from 1, of a position in the list as shown, from 1."""
+    return (position - 1) // settings.TM_PAGE_SIZE + 1
 
 
 def _outcome(preselected: bool, selected: bool) -> str:

@@ -118,7 +118,7 @@ def refined_keep(*, search: Search, number: str) -> SearchResult:
         Search.objects.select_for_update().get(pk=search.pk)  # one at a time: no rank is given twice
         kept = search.results.filter(mark=mark).first()
         if kept is None:
-            last = search.results.aggregate(last=Max("rank"))["last"] or 0
+            last = search.results.aggregate(last=Max("position"))["last"] or 0
             kept = _row(search, mark, {**hit, "rank": last + 1})
             kept.save(force_insert=True)
     return kept
@@ -127,8 +127,8 @@ def refined_keep(*, search: Search, number: str) -> SearchResult:
 def _row(search: Search, mark: Mark, hit: dict[str, Any]) -> SearchResult:
     """Never pre-selected, whatever its score: only the original list is."""
     return SearchResult(
-        search=search, mark=mark, rank=hit["rank"], score=hit["score"], similarities=hit["similarities"],
-        boxes=hit["boxes"], preselected=False, refined=True,
+        search=search, mark=mark, rank=hit["rank"], position=hit["rank"], score=hit["score"],
+        similarities=hit["similarities"], boxes=hit["boxes"], preselected=False, refined=True,
     )  # fmt: skip
 
 

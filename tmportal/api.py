@@ -82,7 +82,7 @@ class HealthApi(APIView):
 
 class ResultOutput(serializers.Serializer):
     mark = serializers.CharField(help_text="the mark's number in the register")
-    rank = serializers.IntegerField()
+    rank = serializers.IntegerField(help_text="place in the list as shown, 1 is first")
     score = serializers.FloatField(help_text="calibrated fused similarity, 0 to 100")
     similarities = serializers.DictField(
         child=serializers.FloatField(allow_null=True),
@@ -110,7 +110,7 @@ def result_out(result: SearchResult, changes: dict[str, bool]) -> dict[str, Any]
     mark = result.mark
     return {
         "mark": mark.number,
-        "rank": result.rank,
+        "rank": result.position,
         "score": round(100 * result.score, 2),
         "similarities": {n: None if v is None else round(100 * v, 2) for n, v in result.similarities.items()},
         "preselected": result.preselected,

@@ -66,7 +66,7 @@ class RefineApi(APIView):
             {
                 **result_out(row, changes),
                 "rank": places[row.mark.number],
-                "rank_before": None if row.refined else row.rank,
+                "rank_before": None if row.refined else row.position,
             }
             for row in refined_rows(search, answer["hits"])
         ]

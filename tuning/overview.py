@@ -62,17 +62,20 @@ def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
     live_set = live_parameter_set()
     if live_set is None:
         return []
-    before = Q(impressions__seen=True, impressions__preselected=True)
+    # A search shown plain is counted by what the cut would have pre-selected, as in the run itself.
     Outcome = Impression.Outcome
+    seen, above = Q(impressions__seen=True), Q(impressions__above_cut=True)
+    left_out = seen & above & Q(impressions__outcome=Outcome.UNTOUCHED)
+    below = Q(impressions__above_cut=False) | Q(impressions__above_cut=None)
     rows = (
         Conclusion.objects.filter(pk__in=fresh_conclusions(live_set.unpack(), now or timezone.now()).values("pk"))
         .order_by()
         .values("pk", "at", "by_id", "search__cluster")
         .annotate(
-            evaluated=Count("impressions", filter=Q(impressions__seen=True)),
-            before=Count("impressions", filter=before),
-            plus=Count("impressions", filter=Q(impressions__outcome=Outcome.ADDED)),
-            minus=Count("impressions", filter=Q(impressions__outcome=Outcome.REMOVED)),
+            evaluated=Count("impressions", filter=seen),
+            before=Count("impressions", filter=seen & (above | Q(impressions__preselected=True))),
+            plus=Count("impressions", filter=below & Q(impressions__outcome=Outcome.ADDED)),
+            minus=Count("impressions", filter=left_out | Q(impressions__outcome=Outcome.REMOVED)),
         )
     )
     gathered: dict[int | None, list[tuple[int, ChangeMetrics]]] = {}
@@ -115,10 +118,10 @@ def next_scheduled(now: datetime | None = None) -> datetime | None:
 
 def finished_runs() -> list[TuningRun]:
     """The latest finished real runs of parameters, oldest first; dry runs changed nothing and are no part of the line,
-    nor are encoders: none serves before an administrator says so."""
+    nor are encoders: none serves before an administrator says so. A follow-up shows as the rollback that it is."""
     rows = (
         TuningRun.objects.filter(finished_at__isnull=False)
-        .exclude(kind__in=(TuningRun.Kind.DRY_RUN, TuningRun.Kind.ENCODER))
+        .exclude(kind__in=(TuningRun.Kind.DRY_RUN, TuningRun.Kind.ENCODER, TuningRun.Kind.FOLLOW_UP))
         .order_by("-finished_at")
     )
     return list(rows.exclude(state=TuningRun.State.FAILED).prefetch_related("decisions")[:_CHART_RUNS])[::-1]
