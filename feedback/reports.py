@@ -109,6 +109,7 @@ def render_csv(content: ReportContent) -> bytes:
         [
             *head,
             "preselected",
+            "refined",
             "search",
             "query",
             "filters",
@@ -133,6 +134,7 @@ def render_csv(content: ReportContent) -> bytes:
         row += [_percent(result.similarities.get(name)) for name in names]
         row += [
             result.preselected,
+            result.refined,
             search.pk,
             search.image_name,
             filters_in_words(search.filters),
@@ -218,9 +220,11 @@ def _result_table(search: Search, results: list[SearchResult], text: Any) -> Tab
             part = picture(preview_name(search.image), _THUMBNAIL, asked, (search.width, search.height)) or part
         details = [text(mark.name), *[text(fact) for fact in facts if fact]]
         origin = "pre-selected" if result.preselected else "added by the examiner"
+        if result.refined:
+            origin = "found by refining, added by the examiner"
         rows.append(
             [
-                text(result.position),
+                text("–" if result.refined else result.position),
                 part,
                 shown,
                 details,

@@ -105,6 +105,6 @@ class SearchAdmin(ReadOnlyAdmin):
 
 @admin.register(SearchResult)
 class SearchResultAdmin(ReadOnlyAdmin):
-    list_display = ["search", "position", "rank", "mark", "score", "preselected", "audit"]
+    list_display = ["search", "position", "rank", "mark", "score", "preselected", "audit", "refined"]
     list_select_related = ["search", "mark"]
     search_fields = ["search__id", "mark__number"]

@@ -176,6 +176,9 @@ class SearchResult(models.Model):
     audit = models.BooleanField(default=False, help_text="from below the cut, at a random position")
     arm = models.PositiveSmallIntegerField(null=True, help_text="whose pick: 0 live, 1 candidate; null: nobody's")
     boxes = models.JSONField(null=True, help_text="[query box, mark box] of the best matching parts, pixels")
+    refined = models.BooleanField(
+        default=False, help_text="not of the answer: found by refining, selected later; in the report, in no evidence"
+    )
 
     class Meta:
         ordering = ["position"]

@@ -19,6 +19,7 @@ from search.engine import engine
 from search.errors import Refused, Unavailable
 from search.models import Mark, Search, SearchResult
 from search.presentation import arrange
+from search.query_file import query_keep
 from search.retrieval.imaging import ImageRefused, decode_picture
 from search.retrieval.records import Filters
 from search.selectors import live_pointer
@@ -149,6 +150,8 @@ def _carry_out(search: Search) -> None:
     search.plain = shown.plain
     search.candidate_set = shown.candidate
     search.vienna = vienna_suggested(answer.meaning)
+    if answer.query is not None:
+        query_keep(search, answer.query, snapshot.descriptors_version)
     with transaction.atomic():
         # A killed predecessor may have got as far as the rows; only a whole answer is ever visible.
         search.results.all().delete()

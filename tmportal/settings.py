@@ -117,6 +117,7 @@ CELERY_TASK_DEFAULT_QUEUE = "tuning"
 CELERY_TASK_ROUTES = {
     "search.tasks.run_search": {"queue": "search"},
     "search.tasks.run_concepts": {"queue": "search"},
+    "search.tasks.run_refine": {"queue": "search"},
     "search.tasks.publish_snapshot": {"queue": "ingest"},
     "search.tasks.sweep": {"queue": "search"},
     "tuning.tasks.*": {"queue": "tuning"},

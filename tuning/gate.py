@@ -36,7 +36,7 @@ class GateConfig:
     f1_epsilon: float = 0.005  # F1 of the pre-selection, on average
     cluster_limit: float = 0.02  # largest loss of mAP@100 of one cluster
     cluster_groups: int = 3  # clusters with fewer groups are too small to judge alone
-    feedback_gain: float = 1e-9  # by how much the selections kept aside must be explained better
+    feedback_gain: float = 0.003  # by how much the selections kept aside must be explained better
     resamples: int = 2000
     seed: int = 0
 

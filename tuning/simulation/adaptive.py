@@ -53,7 +53,7 @@ GUARDS: Mapping[str, Guards] = {
     for name in ("shrinkage", "audits", "propensities", "cap", "gate", "follow_up")
 }
 """Guard -> all guards but this one."""
-SIMULATED = PolicyConfig(search=SearchConfig(rounds=12, cloud=48), threshold_range=(0.2, 0.98))
+SIMULATED = PolicyConfig(search=SearchConfig(rounds=8, cloud=48), threshold_range=(0.2, 0.98))
 """The service's policy with a shorter search for candidates, so that a year takes minutes."""
 
 
@@ -63,6 +63,7 @@ class Adaptive(Static):
 
     fit: HeldOut
     validate: HeldOut
+    clusters: int
     seed: int = 0
     guards: Guards = field(default_factory=Guards)
     config: PolicyConfig = SIMULATED
@@ -123,8 +124,7 @@ class Adaptive(Static):
         self._promoted = None
         if found.state != "contradicted":
             return None
-        changed = set(before.clusters) | set(self.parameters.clusters) | {None}
-        for cluster in changed:
+        for cluster in (None, *range(self.clusters)):
             if before.for_cluster(cluster) != self.parameters.for_cluster(cluster):
                 self._resting[cluster] = week + self.cooldown_weeks
         self.parameters = before
