@@ -118,8 +118,9 @@ def refined_keep(*, search: Search, number: str) -> SearchResult:
         Search.objects.select_for_update().get(pk=search.pk)  # one at a time: no rank is given twice
         kept = search.results.filter(mark=mark).first()
         if kept is None:
-            last = search.results.aggregate(last=Max("position"))["last"] or 0
-            kept = _row(search, mark, {**hit, "rank": last + 1})
+            last = search.results.aggregate(rank=Max("rank"), position=Max("position"))
+            kept = _row(search, mark, {**hit, "rank": (last["rank"] or 0) + 1})
+            kept.position = (last["position"] or 0) + 1
             kept.save(force_insert=True)
     return kept
 

@@ -32,7 +32,9 @@ class RefineInput(serializers.Serializer):
 
 class RefinedOutput(ResultOutput):
     rank = serializers.IntegerField(help_text="place in the refined list")
-    rank_before = serializers.IntegerField(allow_null=True, help_text="rank in the results; null where it is not there")
+    rank_before = serializers.IntegerField(
+        allow_null=True, help_text="place in the results; null where it is not there"
+    )
 
 
 class RefineApi(APIView):

@@ -24,6 +24,7 @@ State = TuningRun.State
 
 LONGEST = timedelta(weeks=2)  # that a comparison goes on
 FEWEST = 20  # searches in which one of the two sets earned something
+_GONE = "Run {} does not wait for a decision any more. Look at it again."
 _SELECTED = (Impression.Outcome.ADDED, Impression.Outcome.KEPT)
 
 
@@ -45,25 +46,25 @@ def proposal_wait(*, run: TuningRun, made: ParameterSet, base: ParameterSet) -> 
 
 
 def proposal_promote(run: TuningRun, actor: str, reason: str) -> None:
-    """Let a waiting set go live. Refused when it no longer waits, or when what it was compared with is not live."""
+    """Let a waiting set go live. Conflict when it no longer waits, or when what it was proven against is not live."""
     _said(reason)
     made, base = _waiting(run)
     with transaction.atomic():
-        _decide(run, State.LIVE, f"{_who(actor)} promoted {made}: {reason} {made.reason}")
+        _decide(run, State.LIVE, f"Promoted by {actor}: {reason} {made.reason}")
         try:
             parameter_set_promote(parameter_set=made, expected=base, actor=actor, reason=reason)
         except Conflict:
-            raise Refused(f"{base}, which {made} was proven against, is no longer live: reject it instead.") from None
+            raise Conflict(f"{base}, which {made} was proven against, is no longer live: reject it instead.") from None
         TuningRun.objects.filter(proposed=base, state=State.LIVE).exclude(pk=run.pk).update(state=State.RETIRED)
     run.refresh_from_db()
 
 
 def proposal_reject(run: TuningRun, actor: str, reason: str) -> None:
-    """End the wait of a set that shall not go live. Refused when it no longer waits."""
+    """End the wait of a set that shall not go live. Conflict when it no longer waits."""
     _said(reason)
     made, _ = _waiting(run)
     with transaction.atomic():
-        _decide(run, State.REJECTED, f"{_who(actor)} rejected {made}: {reason} {made.reason}")
+        _decide(run, State.REJECTED, f"Rejected by {actor}: {reason} {made.reason}")
         parameter_set_compare_no_more(candidate=made)
     run.refresh_from_db()
 
@@ -75,7 +76,7 @@ def proposals_judge(*, actor: str, now: datetime) -> str:
     for run in TuningRun.objects.filter(state=State.PROPOSED, kind__in=kinds).select_related("proposed", "base"):
         try:
             still = _judge(run, actor=actor, now=now) or still
-        except Refused:
+        except Conflict:
             continue  # decided by somebody else a moment ago
     return still
 
@@ -123,9 +124,9 @@ def comparison(run: TuningRun, *, now: datetime) -> InterleavingVerdict:
 
 
 def _waiting(run: TuningRun) -> tuple[ParameterSet, ParameterSet]:
-    """(set, what it was proven against) of a run that waits; Refused for any other."""
+    """(set, what it was proven against) of a run that waits; Conflict for any other."""
     if run.state != State.PROPOSED or run.proposed is None or run.base is None:
-        raise Refused(f"Run {run.pk} proposes no parameter set that waits: it is {run.get_state_display()}.")
+        raise Conflict(_GONE.format(run.pk))
     return run.proposed, run.base
 
 
@@ -134,13 +135,9 @@ def _decide(run: TuningRun, state: str, reason: str) -> None:
     now = timezone.now()
     mine = TuningRun.objects.filter(pk=run.pk, state=State.PROPOSED).update(state=state, reason=reason, decided_at=now)
     if not mine:
-        raise Refused(f"Somebody has decided on the proposal of run {run.pk} already.")
+        raise Conflict(_GONE.format(run.pk))
 
 
 def _said(reason: str) -> None:
     if not reason.strip():
         raise Refused("Say in a few words why: it is kept with the history.")
-
-
-def _who(actor: str) -> str:
-    return actor[:1].upper() + actor[1:]

@@ -7,11 +7,12 @@ import pytest
 from django.utils import timezone
 
 from feedback.services import page_seen, search_conclude, selection_set
-from search.errors import Refused
+from search.errors import Conflict, Refused
 from search.models import LivePointer, ParameterSet, Search
 from search.parameter_sets import parameter_set_create, parameter_set_promote
 from search.selectors import live_parameter_set
 from tests import factories
+from tests.factories import live_set
 from tests.tuning.weeks import run, week
 from tuning import proposals, services
 from tuning.evidence import evidence_starts
@@ -91,7 +92,7 @@ def test_too_few_searches_wait_two_weeks_at_most_and_then_the_gate_counts(
     assert live_parameter_set() == bad_start
     assert proposals_judge(actor="tuning run 9", now=now + timedelta(days=15)) == ""
     waiting.refresh_from_db()
-    assert waiting.state == State.LIVE and waiting.reason.startswith("Tuning run 9 promoted")
+    assert waiting.state == State.LIVE and waiting.reason.startswith("Promoted by tuning run 9")
     assert "Two weeks are over" in waiting.reason and live_parameter_set() == waiting.proposed
 
 
@@ -143,7 +144,7 @@ def test_an_office_can_ask_to_approve_everything(
     assert proposals_judge(actor="x", now=timezone.now() + timedelta(days=99))  # however long it takes
     assert live_parameter_set() == bad_start
     proposal_promote(asked, "ada", "looks right")
-    assert asked.state == State.LIVE and asked.reason.startswith("Ada promoted") and "looks right" in asked.reason
+    assert asked.state == State.LIVE and asked.reason.startswith("Promoted by ada") and "looks right" in asked.reason
     assert live_parameter_set() == asked.proposed
 
 
@@ -154,21 +155,21 @@ def test_a_person_decides_once(waiting: TuningRun, bad_start: ParameterSet) -> N
     services.proposal_reject(waiting, actor="ada", reason="not now")
     assert waiting.state == State.REJECTED and LivePointer.objects.get().candidate is None
     for again in (waiting, same):
-        with pytest.raises(Refused, match=r"proposes no parameter set|already"):
+        with pytest.raises(Conflict, match="does not wait"):
             proposal_promote(again, "bob", "but I want it")
     assert live_parameter_set() == bad_start
 
 
 def test_a_run_that_proposes_no_set_cannot_be_promoted(db: Any) -> None:
     encoder = TuningRun.objects.create(kind="encoder", state="proposed", requested_by="x")
-    with pytest.raises(Refused, match="proposes no parameter set"):
+    with pytest.raises(Conflict, match="does not wait"):
         proposal_promote(encoder, "ada", "please")
 
 
 def test_when_another_set_went_live_the_proposal_falls(waiting: TuningRun, bad_start: ParameterSet) -> None:
     other = parameter_set_create(parameters=bad_start.unpack(), made_by="ada", reason="x", parent=bad_start)
     parameter_set_promote(parameter_set=other, expected=bad_start, actor="ada", reason="by hand")
-    with pytest.raises(Refused, match="no longer live"):
+    with pytest.raises(Conflict, match="no longer live"):
         proposal_promote(waiting, "ada", "please")
     waiting.refresh_from_db()
     assert waiting.state == State.PROPOSED and live_parameter_set() == other  # all or nothing
@@ -218,3 +219,51 @@ def test_a_dry_run_decides_nothing(waiting: TuningRun, make_user: Any) -> None:
     run("dry_run")
     waiting.refresh_from_db()
     assert waiting.state == State.PROPOSED
+
+
+def child(of: ParameterSet, reason: str = "Better.") -> ParameterSet:
+    return parameter_set_create(parameters=of.unpack(), made_by="tuning", reason=reason, parent=of)
+
+
+def proposal(**values: Any) -> TuningRun:
+    base = live_set()
+    given = {"kind": "scheduled", "state": "proposed", "base": base, "proposed": child(base)}
+    return TuningRun.objects.create(requested_by="schedule", finished_at=timezone.now(), **given | values)
+
+
+def test_an_approved_proposal_goes_live_and_the_run_before_retires() -> None:
+    before = TuningRun.objects.create(kind="manual", state="live", requested_by="ada", proposed=live_set())
+    run = proposal()
+    proposal_promote(run=run, actor="ada", reason="Looks right.")
+    assert live_parameter_set() == run.proposed
+    assert (run.state, TuningRun.objects.get(pk=before.pk).state) == ("live", "retired")
+    event = run.proposed.events.get()
+    assert (event.kind, event.actor, event.reason) == ("live", "ada", "Looks right.")
+
+
+def test_a_rejected_proposal_changes_nothing_that_serves() -> None:
+    run = proposal()
+    proposal_reject(run=run, actor="ada", reason="The office moves next week.")
+    assert (run.state, live_parameter_set()) == ("rejected", run.base)
+    assert "The office moves next week." in run.reason
+
+
+@pytest.mark.parametrize("decide", [proposal_promote, proposal_reject])
+def test_a_decision_needs_a_reason_and_is_made_once(decide: Any) -> None:
+    run = proposal()
+    with pytest.raises(Refused, match="why"):
+        decide(run=run, actor="ada", reason="  ")
+    assert TuningRun.objects.get(pk=run.pk).state == "proposed"
+    proposal_reject(run=run, actor="ada", reason="No.")
+    with pytest.raises(Conflict):
+        decide(run=run, actor="ada", reason="Yes.")
+    assert TuningRun.objects.get(pk=run.pk).state == "rejected"
+
+
+def test_a_proposal_made_for_another_base_is_not_approved_and_goes_on_waiting() -> None:
+    run = proposal()
+    other = child(live_set(), "By hand.")
+    parameter_set_promote(parameter_set=other, expected=run.base, actor="eve", reason="By hand.")
+    with pytest.raises(Conflict):
+        proposal_promote(run=run, actor="ada", reason="Looks right.")
+    assert (TuningRun.objects.get(pk=run.pk).state, live_parameter_set()) == ("proposed", other)
