@@ -14,17 +14,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
-from search.retrieval import lbp
 from search.retrieval.descriptors.vector import Vector, VectorDescriptor
 from search.retrieval.descriptors.whole_pass import WholePass
 from search.retrieval.encoders import Reader, Seen, WeightsUnusable, look
 from search.retrieval.normalise import Normalised
 from search.retrieval.pooling import Vectors
 from search.retrieval.whitening import Whitening
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 NAME = "texture"
 FILE = "texture.safetensors"
@@ -36,6 +38,8 @@ CELLS = 2
 
 def patterns(maps: Tensor) -> Tensor:
     """Mid-level maps (n, c, h, w) -> float32 (n, 4 * 59): the square root of each quarter's LBP histogram."""
+    from search.retrieval import lbp  # loads torch, which whoever only reads the register does without
+
     return lbp.cell_histograms(maps, CELLS).sqrt_().flatten(1)
 
 
