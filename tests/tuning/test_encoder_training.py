@@ -31,7 +31,7 @@ TINY = Recipe(
     "tiny", steps=2, sides=((0, 64),), pairs=4, shares={"family": 0.6, "alone": 0.4}, warm_up=1, hard_from=1,
     frozen=2, chunk=8, average=0.5,
 )  # fmt: skip
-LENIENT = GateConfig(epsilon=1.01, safety_epsilon=1.01, f1_epsilon=1.01, cluster_limit=1.01)
+LENIENT = GateConfig(epsilon=1.01, safety_epsilon=1.01, safety_mean=1.01, f1_epsilon=1.01, cluster_limit=1.01)
 FAMILIES = 4
 
 
