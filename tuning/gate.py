@@ -229,9 +229,8 @@ def _verdict(
                 f"95 % interval {_signed(f.low)} to {_signed(f.high)}; allowed is {_points(limit)})"
             )
     if figures["safety"].difference < -c.safety_mean:
-        failed.append(
-            f"{_points(-figures['safety'].difference)} of the conflicts would be neither pre-selected nor on the first page"
-        )
+        lost = _points(-figures["safety"].difference)
+        failed.append(f"{lost} of the conflicts would be neither pre-selected nor on the first page")
     if figures["f1"].difference < -c.f1_epsilon:
         failed.append(f"F1 of the pre-selection falls by {_points(-figures['f1'].difference)}")
     if worst is not None and worst[1] < -c.cluster_limit:
