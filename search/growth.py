@@ -20,10 +20,12 @@ from django.db import transaction
 
 from search import encoders, media
 from search.engine import engine
-from search.errors import Refused
+from search.errors import Refused, Unavailable
 from search.models import Mark
 from search.parameter_sets import parameter_set_ensure
 from search.retrieval.clusters import Clusters, fit_clusters
+from search.retrieval.encoders import WeightsUnusable
+from search.retrieval.hashing import HashHead, load_head
 from search.retrieval.imaging import MAX_BYTES, ImageRefused, Picture, decode_picture
 from search.retrieval.parameters import Parameters
 from search.retrieval.records import MarkRecord
@@ -250,6 +252,7 @@ def snapshot_publish(*, recluster: bool = False, progress: Progress = lambda don
             calibration=encoders.calibration(),
             descriptors_version=version,
             clusters=_new_clusters() if recluster else None,
+            hash_head=_hash_head(),
         )
         snapshot = engine.snapshots.open(snapshot_id)
         first = encoders.first_weights()
@@ -267,6 +270,16 @@ def snapshot_publish(*, recluster: bool = False, progress: Progress = lambda don
         engine.snapshots.prune()
     log.info("snapshot %s with %s marks", snapshot_id, len(records))
     return snapshot_id
+
+
+def _hash_head() -> HashHead | None:
+    """The head that TM_CANDIDATE_STAGE and TM_HASH ask for; None: candidates by the linear score."""
+    if settings.TM_CANDIDATE_STAGE != "hamming":
+        return None
+    try:
+        return load_head(settings.TM_HASH, weights=encoders.weights())
+    except (WeightsUnusable, ValueError) as reason:
+        raise Unavailable(f"{reason} Or set TM_CANDIDATE_STAGE=linear.") from None
 
 
 def _new_clusters() -> Clusters:

@@ -1,6 +1,7 @@
 """Typed readers for environment variables: a wrong value stops the start with a sentence."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -48,6 +49,13 @@ def share(name: str, default: float) -> float:
     if not 0 <= parsed <= 1:
         raise BadSetting(f"{name}={value} is not a share: use a number from 0 to 1.")
     return parsed
+
+
+def choice(name: str, default: str, options: Sequence[str]) -> str:
+    value = text(name, default).lower()
+    if value not in options:
+        raise BadSetting(f"{name}={value!r} is not known: use {', '.join(options)}.")
+    return value
 
 
 def folder(name: str, default: Path) -> Path:

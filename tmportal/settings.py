@@ -180,6 +180,11 @@ SPECTACULAR_SETTINGS = {
 
 # -- Search and tuning --------------------------------------------------------------------------------------
 TM_CANDIDATES = env.number("TM_CANDIDATES", 1000, low=10, high=100_000)
+# Taken up by the next snapshot: how its searches find their candidates, and by which code (search/retrieval/hashing).
+TM_CANDIDATE_STAGE = env.choice("TM_CANDIDATE_STAGE", "linear", ("linear", "hamming"))
+TM_HASH = env.choice(
+    "TM_HASH", "itq-64", [f"{kind}-{n}" for kind in ("itq", "hash-000", "hash-001") for n in (32, 64, 128)]
+)
 TM_RESULTS = env.number("TM_RESULTS", 240, low=10, high=5_000)
 TM_PAGE_SIZE = env.number("TM_PAGE_SIZE", 24, low=4, high=200)
 TM_HELD_OUT = env.folder("TM_HELD_OUT", BASE_DIR / "search" / "demo")  # queries/ and pool/ in METU layout

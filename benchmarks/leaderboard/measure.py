@@ -15,6 +15,7 @@ from benchmarks.leaderboard.weights import Query, mean_ap, tune
 from search.retrieval.calibration import Calibration
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS, SET_OF
+from search.retrieval.hashing import HashHead
 from search.retrieval.parameters import Parameters
 from search.retrieval.similarity import table_similarities
 from search.retrieval.table import MarkTable
@@ -25,7 +26,7 @@ from tuning.evaluation.metu import MetuLayout
 from tuning.evaluation.ranking import Scorer, fused_scorer, single_scorer
 from tuning.evaluation.rows import ENCODER, FROZEN_DIM, FUSED, FUSED_EQUAL
 
-__all__ = ["TUNED", "Fused", "costs", "frozen_cost", "limited", "rank_fused", "tune_on"]
+__all__ = ["TUNED", "Fused", "code_cost", "costs", "frozen_cost", "limited", "rank_fused", "tune_on"]
 
 TUNED = "fused-tuned"
 Done = Callable[[int], None]
@@ -74,11 +75,13 @@ def rank_fused(
     *,
     names: Sequence[str],
     encoder_is_general: bool,
+    heads: Mapping[str, HashHead],
     store: VectorStore | None,
     shown: int,
     done: Done,
 ) -> Fused:
-    """Every descriptor of `names`, equal, shipped (where they are not equal) and tuned weights, in one pass."""
+    """Every descriptor of `names`, equal, shipped (where they are not equal) and tuned weights, and the codes of
+    `heads`, in one pass."""
     calibration = Calibration.shipped()
     on = np.array([float(name in names) for name in DESCRIPTORS])
     shipped = np.array(Parameters.initial(DESCRIPTORS).default.weight_vector(DESCRIPTORS)) * on
@@ -94,7 +97,7 @@ def rank_fused(
         made[TUNED] = first
         return made
 
-    ranked = rank_described(layout, describer, scorers, store=store, done=done)
+    ranked = rank_described(layout, describer, scorers, heads=heads, store=store, done=done)
     return Fused(ranked, {row: dict(zip(DESCRIPTORS, w.tolist(), strict=True)) for row, w in weights.items()}, first)
 
 
@@ -174,6 +177,11 @@ def costs(table: MarkTable, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         found[row] = {"dimension": f"{wide} + {parts:.1f} parts", "bytes_per_mark": round(total / marks)}
     found[ENCODER] = found["general"]
     return found
+
+
+def code_cost(head: HashHead) -> dict[str, Any]:
+    """A row of codes in the index."""
+    return {"dimension": f"{head.bits} bits", "bytes_per_mark": head.bits // 8}
 
 
 def frozen_cost() -> dict[str, Any]:

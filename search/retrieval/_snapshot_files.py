@@ -20,17 +20,29 @@ from search.retrieval._feather import read_table, write_table
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import Clusters
 from search.retrieval.descriptors import VECTOR_DESCRIPTORS
+from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.engines import VectorIndex, build_index, load_index
+from search.retrieval.engines.hamming import HammingIndex, build_hamming
 from search.retrieval.filtering import MetadataColumns
+from search.retrieval.hashing.head import HashHead
 from search.retrieval.records import MarkRecord
 from search.retrieval.table import MarkTable
 
 FORMAT = 1
+_HEAD, _CODES = "hash.safetensors", "codes.faiss"
 _REBUILD = "Rebuild it with `python manage.py snapshot`."
 
 
 class SnapshotRefused(RuntimeError):  # noqa: N818  an answer to an operator, with what to do
     """The snapshot cannot serve; str(e) is a sentence that says why and how to rebuild."""
+
+
+@dataclass(frozen=True)
+class HashCodes:
+    """Codes of the marks, in the order of the table, and the head that made them and makes those of queries."""
+
+    head: HashHead
+    index: HammingIndex
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,8 @@ class Snapshot:
     index: VectorIndex
     regions: VectorIndex | None
     manifest: dict[str, Any]
+    codes: HashCodes | None = None
+    """Where the first stage is by Hamming distance."""
 
     @property
     def count(self) -> int:
@@ -63,8 +77,12 @@ def write_snapshot(
     descriptors_version: str,
     left_out: int,
     progress: Callable[[str, int, int], None],
+    hash_head: HashHead | None = None,
 ) -> str:
-    """Write every file of a snapshot into `folder`, the manifest last; returns the new snapshot's id."""
+    """Write every file of a snapshot into `folder`, the manifest last; returns the new snapshot's id.
+
+    hash_head: the first stage of searches is by the Hamming distance of its codes; None = by the linear score.
+    """
     assignment = clusters.assign(table.vectors["general"])
     clusters = clusters.with_members(assignment)
     order = np.argsort(assignment, kind="stable")
@@ -82,6 +100,10 @@ def write_snapshot(
     progress("index", 1, 2)
     if len(table.regions):
         build_index(table.regions.astype(np.float32)).save(folder / "regions.faiss")
+    if hash_head is not None:
+        # The head lies with its codes: a later release may ship another one of that name.
+        hash_head.save(folder / _HEAD)
+        build_hamming(hash_head.codes(table.vectors["general"])).save(folder / _CODES)
     progress("index", 2, 2)
     np.savez(folder / "clusters.npz", centroids=clusters.centroids, shares=clusters.shares)
     (folder / "calibration.json").write_text(json.dumps(calibration.to_json(), indent=1), "utf-8")
@@ -100,6 +122,7 @@ def write_snapshot(
         "left_out": left_out,
         "regions": len(table.regions),
         "clusters": len(clusters),
+        "candidates": _stage(hash_head),
         "files": files,
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), "utf-8")
@@ -144,12 +167,25 @@ def read_snapshot(folder: Path, *, descriptors_version: str | None = None, gpu: 
         index=load_index(folder / "index.faiss", gpu=gpu),
         regions=load_index(folder / "regions.faiss", gpu=gpu) if has_regions else None,
         manifest=manifest,
+        codes=_codes(folder) if manifest.get("candidates", {}).get("stage") == "hamming" else None,
     )
 
 
 def side_by_side(table: MarkTable) -> NDArray[np.float32]:
     """[x_1 | ... | x_n], the row of each mark in the candidate index; a missing descriptor is zeros."""
     return np.concatenate([table.vectors[name] for name in VECTOR_DESCRIPTORS], axis=1)
+
+
+def _stage(head: HashHead | None) -> dict[str, str]:
+    """How the first stage finds candidates, for the manifest."""
+    return {"stage": "linear"} if head is None else {"stage": "hamming", "hash": head.name, "version": head.version}
+
+
+def _codes(folder: Path) -> HashCodes:
+    try:
+        return HashCodes(HashHead.load(folder / _HEAD), HammingIndex.load(folder / _CODES))
+    except WeightsUnusable as reason:
+        raise SnapshotRefused(f"Snapshot {folder.name} is damaged: {reason} {_REBUILD}") from None
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

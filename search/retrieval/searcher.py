@@ -1,7 +1,8 @@
-"""A search in two stages: candidates by the linear score, then Eq 1 on calibrated similarities."""
+"""A search in two stages: candidates by linear score or Hamming distance, then Eq 1 on calibrated similarities."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -18,6 +19,9 @@ from search.retrieval.similarity import best_boxes, table_similarities
 from search.retrieval.snapshot import Snapshot, SnapshotRefused, SnapshotStore
 
 _NO_FILTERS = Filters()
+_NEAR_SHARE = 0.01
+"""Share of the marks that pass the filters which the Hamming stage hands on, and never fewer than asked for: codes are
+coarse, and comparing some thousand marks exactly costs milliseconds."""
 Mask = NDArray[np.bool_]
 
 
@@ -42,8 +46,9 @@ class Searcher:
 
         parameters: those of the query's cluster are used when they were made for this snapshot's clustering,
         else the default. filters and depth act inside the search: the list is cut short only when fewer
-        marks pass. candidates: marks kept for the exact stage, at least `top`. cluster: whose parameters and
-        neighbours are used; None: the cluster that the description lies in.
+        marks pass. candidates: marks kept for the exact stage, at least `top`; by Hamming distance also at least 1 % of
+        the marks that pass. cluster: whose parameters and neighbours are used; None: the cluster that the description
+        lies in.
         Raises ValueError for a description without `general`.
         """
         if "general" not in description.vectors:
@@ -97,9 +102,16 @@ class Searcher:
     def _candidates(
         self, description: Description, used: ClusterParameters, allowed: Mask | None, count: int
     ) -> NDArray[np.int64]:
-        """Rows for the exact stage: best linear scores, and marks of which some part matches."""
+        """Rows for the exact stage: the nearest as the snapshot's first stage has it, and marks of which some part
+        matches."""
         snapshot = self.snapshot
-        _, found = snapshot.index.search(self._linear_query(description, used), count, allowed=allowed)
+        if snapshot.codes is None:
+            _, found = snapshot.index.search(self._linear_query(description, used), count, allowed=allowed)
+        else:
+            passing = snapshot.count if allowed is None else int(allowed.sum())
+            code = snapshot.codes.head.codes(description.vectors["general"])
+            most = max(count, math.ceil(_NEAR_SHARE * passing))
+            _, found = snapshot.codes.index.search(code, most, allowed=allowed)
         sets = [name for name in SET_OF if used.weights.get(name, 0) > 0]
         parts = [found.ravel()]
         for name in sets:

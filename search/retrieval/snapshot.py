@@ -8,6 +8,8 @@ root/
     index.faiss           [general | edges | colour] side by side, in the order of the cluster files
     regions.faiss         one row per part, in the same order (absent when no mark has parts)
     calibration.json  clusters.npz
+    codes.faiss           binary codes, hash.safetensors and .json the head that made them: where the first stage is by
+                          Hamming distance (manifest: "candidates")
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from search.retrieval._snapshot_files import (
 )
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import Clusters, fit_clusters
+from search.retrieval.hashing.head import HashHead
 from search.retrieval.records import Filters, MarkRecord
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import VectorStore
@@ -79,6 +82,7 @@ class SnapshotStore:
         calibration: Calibration,
         descriptors_version: str,
         clusters: Clusters | None = None,
+        hash_head: HashHead | None = None,
         progress: Progress | None = None,
     ) -> str:
         """Build a snapshot aside, then make it the live one; returns its id.
@@ -87,7 +91,8 @@ class SnapshotStore:
         SHA-256). A mark that lacks either is left out and counted in the manifest.
         clusters: None keeps the live snapshot's centroids, so cluster ids stay what ParameterSets refer to,
         or lets the silhouette choose when there is none for these descriptors. Pass `fit_clusters(...)` to
-        recluster on purpose. progress: called with (stage, done, total).
+        recluster on purpose. hash_head: makes codes, by whose Hamming distance searches then find their candidates.
+        progress: called with (stage, done, total).
         A process killed at any instant leaves CURRENT on a complete snapshot. ValueError without marks.
         """
         self.root.mkdir(parents=True, exist_ok=True)
@@ -110,6 +115,7 @@ class SnapshotStore:
                     calibration=calibration,
                     descriptors_version=descriptors_version,
                     left_out=left_out,
+                    hash_head=hash_head,
                     progress=progress or (lambda *_: None),
                 )
                 hidden.replace(self.root / snapshot_id)

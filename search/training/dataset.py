@@ -64,6 +64,19 @@ class TrainingMarks:
             raise DatasetError(f"The files of {folder} do not belong together; build them again.")
         return cls(grey, families, kinds, names, index.get("source", {}))
 
+    def of_kinds(self, kinds: Sequence[str]) -> TrainingMarks:
+        """Only the marks of these kinds. Raises DatasetError for a kind that there is not."""
+        unknown = sorted(set(kinds) - set(KINDS))
+        if unknown:
+            raise DatasetError(f"There is no kind {', '.join(unknown)}; known are {', '.join(KINDS)}.")
+        rows = np.flatnonzero(np.isin(self.kinds, [KINDS.index(kind) for kind in kinds]))
+        # A stretch of the memory map stays one; anything else is read.
+        whole = len(rows) > 0 and rows[-1] - rows[0] + 1 == len(rows)
+        grey = self.grey[rows[0] : rows[-1] + 1] if whole else self.grey[rows]
+        return TrainingMarks(
+            grey, self.families[rows], self.kinds[rows], [self.names[row] for row in rows.tolist()], self.source
+        )
+
     def members(self) -> dict[int, NDArray[np.int64]]:
         """Family -> its rows; only families of two marks or more."""
         order = np.argsort(self.families, kind="stable")

@@ -59,10 +59,6 @@ class TrainingRun(ABC, Generic[B]):
     def restore(self, state: Mapping[str, Any]) -> None:
         """Inverse of `state`."""
 
-    @abstractmethod
-    def vectors(self, grey: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What has been learnt so far: unit vectors (n, d) of grey pictures (n, s, s)."""
-
     def run(self, folder: Path, *, report: Report, every: int = 50, until: int | None = None) -> None:
         """Train to the end (or to step `until`), writing a checkpoint into `folder` every so many steps."""
         last = min(self.steps, until or self.steps)

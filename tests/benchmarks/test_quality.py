@@ -16,6 +16,7 @@ from benchmarks.leaderboard.results import FirstResults, telling_queries
 from benchmarks.leaderboard.weights import Query, mean_ap, tune
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.fusion import fuse
+from search.retrieval.hashing.itq import linear_head
 from tests.tuning.evaluation.worlds import FakeDescriber, write_set
 from tuning.evaluation import load
 
@@ -60,10 +61,18 @@ class FrozenNetwork:
         return np.ones((len(images), self.dim), np.float32)
 
 
+def code_head(name):
+    """Sixteen bits of the fake describer's vectors; only itq-32 is there."""
+    if name != "itq-32":
+        raise WeightsUnusable(f"The hash head {name} is missing.")
+    return linear_head(name, np.zeros(64), np.random.default_rng(0).normal(size=(16, 64)), {})
+
+
 @pytest.fixture
 def leaderboard(tmp_path, monkeypatch, capsys):
     """Runs the script on a tiny set; gives its report."""
     monkeypatch.setattr(run, "Describer", Describer)
+    monkeypatch.setattr(run, "load_head", code_head)
     monkeypatch.setattr(run, "FrozenMarks", Pixels)
     monkeypatch.setattr(run, "EncodedMarks", Pixels)
     monkeypatch.setattr(speed, "EfficientNetLiteEncoder", FrozenNetwork)
@@ -88,7 +97,7 @@ def test_every_row_has_both_variants_and_its_costs(leaderboard, tmp_path):
     assert status == 0
     assert list(report["rows"]) == [
         "frozen-spoc", "frozen-mac", "frozen-rmac", "frozen-gem", "encoder", "general", "edges",
-        "fused-equal", "fused-tuned",
+        "fused-equal", "fused-tuned", "itq-32",
     ]  # fmt: skip
     for row in report["rows"].values():
         assert row["marks_per_second"] > 0 and row["bytes_per_mark"] > 0
@@ -234,3 +243,13 @@ def test_the_plot_keeps_labels_apart_and_inside():
 def test_time_is_compared_turn_by_turn():
     took = {"encoder": [1.0, 20.0, 1.1], "frozen-mac": [1.0, 20.0, 1.0]}
     assert speed.ratio(took, "encoder", "frozen-mac") == pytest.approx(1.0)
+
+
+def test_binary_codes_are_rows_that_cost_no_pass_and_a_missing_head_is_noted(leaderboard):
+    _, report, _ = leaderboard()
+    row = report["rows"]["itq-32"]
+    assert (row["dimension"], row["bytes_per_mark"]) == ("16 bits", 2)
+    assert row["variants"]["excluded"]["map100"] > 0.5
+    assert row["marks_per_second"] == report["rows"]["general"]["marks_per_second"]
+    assert "hash-000-64" not in report["rows"]
+    assert any(note.startswith("hash-000-64: not measured.") for note in report["notes"])

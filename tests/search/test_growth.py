@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from search.errors import Refused
+from search.errors import Refused, Unavailable
 from search.growth import ingest, read_rows, snapshot_publish
 from search.models import LivePointer, Mark, ParameterSetEvent
 from search.retrieval.first_weights import FirstWeights
 from search.retrieval.imaging import decode_picture
+from search.retrieval.records import Filters
+from search.selectors import live_parameters
 from tests import pictures
 
 
@@ -132,3 +134,31 @@ def test_a_correction_by_an_administrator_reaches_the_filters_with_the_next_snap
     live = LivePointer.objects.get().parameter_set.unpack()
     hits = searcher.search(description, live, filters=Filters(jurisdictions=("ZZ",))).hits
     assert [hit.number for hit in hits] == ["T/004"]
+
+
+def test_the_settings_choose_how_the_next_snapshot_finds_candidates(register: Any, settings: Any) -> None:
+    query = (settings.BASE_DIR / "search" / "demo" / "pool" / "logos--q.webp").read_bytes()
+    live = live_parameters()
+    assert live is not None
+
+    def first() -> tuple[list[str], dict[str, str]]:
+        answer, snapshot = register.search(query, live, filters=Filters(), depth="register", candidates=40, top=40)
+        return [hit.number for hit in answer.hits], snapshot.manifest["candidates"]
+
+    linear, stage = first()
+    assert stage == {"stage": "linear"}
+    try:
+        settings.TM_CANDIDATE_STAGE, settings.TM_HASH = "hamming", "itq-64"
+        assert first()[1] == {"stage": "linear"}, "only a new snapshot changes how searches go"
+        snapshot_publish()
+        coded, stage = first()
+        assert stage["stage"] == "hamming" and stage["hash"] == "itq-64"
+        assert coded == linear, "with every mark a candidate the answer is the exact stage's"
+        settings.TM_HASH = "itq-63"
+        with pytest.raises(Unavailable, match="known are itq-32"):
+            snapshot_publish()
+        assert first()[1]["stage"] == "hamming"
+    finally:
+        settings.TM_CANDIDATE_STAGE = "linear"
+        snapshot_publish()
+    assert first() == (linear, {"stage": "linear"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,11 +14,13 @@ from search.retrieval.calibration import Calibration
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.first_weights import FirstWeights
+from search.retrieval.hashing import HASHES, HashHead, load_head
 from search.retrieval.similarity import table_similarities
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import VectorStore
 from tuning.evaluation.bootstrap import mean_interval, median_interval
 from tuning.evaluation.described import DescribedFiles, Describes
+from tuning.evaluation.hashed import CodedQueries
 from tuning.evaluation.metrics import VARIANTS, Variant, score_query
 from tuning.evaluation.metu import LayoutError, MetuLayout
 from tuning.evaluation.ranking import Ranking, Scorer, fused_scorer, rank_queries, single_scorer
@@ -109,6 +112,7 @@ def evaluate(
     vectors: Path | None = None,
     sources: Callable[[str], Source] = source_of,
     encoder_is_general: bool = False,
+    heads: Callable[[str], HashHead] = load_head,
     done: Callable[[int], None] = lambda _: None,
 ) -> Evaluation:
     """Measure each row (see rows.py): descriptors and fused scores in one pass over the pool, others in their own.
@@ -116,9 +120,9 @@ def evaluate(
     describer: None where no row needs it. weights_for: None = those of a new register. calibration: None = the
     shipped one. only_groups: measure the queries of these groups; all queries stay marks. vectors: where the rows of
     their own keep what they computed; None = nowhere. encoder_is_general: the describer's `general` is the row
-    `encoder`, which then costs no pass of its own. Memory holds the queries and one chunk of the pool, and for the rows
-    of their own one vector for each mark. Raises LayoutError for an unreadable query, unknown descriptors, or no query
-    with relevant marks; WeightsUnusable.
+    `encoder`, which then costs no pass of its own. heads: where binary codes come from. Memory holds the queries and
+    one chunk of the pool, and for the rows of their own one vector for each mark. Raises LayoutError for an unreadable
+    query, unknown descriptors, or no query with relevant marks; WeightsUnusable.
     """
     check(descriptors)
     wanted = [only_groups is None or g in only_groups for g in layout.groups]
@@ -134,9 +138,10 @@ def evaluate(
                 raise ValueError(f"{names[0]} needs a describer.")
 
             def scorers(queries: Sequence[Description], names: Sequence[str] = names) -> dict[str, Scorer]:
-                return {name: _scorer(name, queries, calibration, weights_for) for name in names}
+                return {name: _scorer(name, queries, calibration, weights_for) for name in names if name not in HASHES}
 
-            found.append(rank_described(layout, describer, scorers, store=store, done=done))
+            codes = {name: heads(name) for name in names if name in HASHES}
+            found.append(rank_described(layout, describer, scorers, heads=codes, store=store, done=done))
         else:
             found.append(rank_whole(layout, sources(names[0]), names, root=vectors, done=done))
     rankings = {name: ranking for ranked in found for name, ranking in ranked.rankings.items()}
@@ -168,17 +173,19 @@ def rank_described(
     describer: Describes,
     scorers: Callable[[Sequence[Description]], Mapping[str, Scorer]],
     *,
+    heads: Mapping[str, HashHead] = MappingProxyType({}),
     store: VectorStore | None,
     done: Callable[[int], None] = lambda _: None,
 ) -> Ranked:
-    """Rank by scorers of raw similarities, made once the queries are described."""
+    """Rank by scorers of raw similarities, made once the queries are described, and by the codes of some heads."""
     refused: list[Path] = []
     queries = _queries(layout, describer, store, done)
     descriptions = [queries.description(row) for row in range(len(queries))]
     pool = DescribedFiles(describer, store, refused=lambda path, _: refused.append(path), done=done)
     tables = _first(queries, pool.chunks(layout.pool_paths))
-    similarities = (table_similarities(descriptions, table) for table in tables)
-    rankings, marks = rank_queries(layout.groups, similarities, scorers(descriptions))
+    coded = CodedQueries(heads, queries)
+    similarities = (coded.beside(table_similarities(descriptions, table), table) for table in tables)
+    rankings, marks = rank_queries(layout.groups, similarities, coded.scorers(scorers(descriptions)))
     return Ranked(rankings, marks, frozenset(refused))
 
 

@@ -2,6 +2,7 @@
 
 fused, fused-equal    Eq 1 over all descriptors, with the weights given or with equal ones
 general, edges, ...   one descriptor of the describer
+itq-64, hash-000-64   binary codes of `general`, ranked by Hamming distance (search/retrieval/hashing)
 encoder               the shipped trademark encoder alone: the whole mark, whitened as the service does it
 frozen-spoc|mac|...   EfficientNet-Lite0 as trained on ImageNet at 192 px with the normaliser, PCA-whitening to 256
                       fitted on the pool that is evaluated (science.md 2.4), all poolings from one pass
@@ -21,6 +22,7 @@ from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.descriptors.general import whole
 from search.retrieval.descriptors.vector import VectorDescriptor
 from search.retrieval.encoders import WeightsUnusable
+from search.retrieval.hashing import HASHES
 from search.retrieval.imaging import Picture, reduce_picture
 from search.retrieval.normalise import Normalised
 from search.retrieval.pooling import POOLINGS
@@ -46,7 +48,7 @@ Vectors = NDArray[np.floating]
 FUSED, FUSED_EQUAL, ENCODER = "fused", "fused-equal", "encoder"
 FROZEN: Mapping[str, str] = {f"frozen-{pooling}": pooling for pooling in POOLINGS}
 """Row -> pooling."""
-ROWS: tuple[str, ...] = (FUSED, *DESCRIPTORS, FUSED_EQUAL, ENCODER, *FROZEN)
+ROWS: tuple[str, ...] = (FUSED, *DESCRIPTORS, FUSED_EQUAL, ENCODER, *FROZEN, *HASHES)
 
 FROZEN_SIDE = 192
 FROZEN_DIM = 256
@@ -87,7 +89,7 @@ def check(names: Sequence[str]) -> None:
 
 def uses_describer(name: str) -> bool:
     """Whether a row comes from described marks; the others have a source of their own."""
-    return name in (FUSED, FUSED_EQUAL) or name in DESCRIPTORS
+    return name in (FUSED, FUSED_EQUAL) or name in DESCRIPTORS or name in HASHES
 
 
 def source_of(name: str) -> Source:

@@ -10,6 +10,7 @@ from search.retrieval.clusters import fit_clusters
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.fusion import fuse
+from search.retrieval.hashing.itq import fit_itq
 from search.retrieval.parameters import ClusterParameters, Parameters
 from search.retrieval.pooling import unit
 from search.retrieval.records import Filters, MarkRecord
@@ -208,3 +209,59 @@ def test_live_searcher_picks_up_a_new_snapshot_without_restart(tmp_path: Path, m
     assert live.get() is first and first.snapshot.count == 30
     store.publish(records=MarkTable.of([r.number for r in rows], marks[:40]), metadata=rows, **fields)
     assert live.get().snapshot.count == 40
+
+
+MADE_FOR = {"encoder": "e1", "whitening": "w1", "side": "160"}
+
+
+@pytest.fixture(scope="module")
+def by_code(marks: list[Description], store: SnapshotStore, tmp_path_factory: pytest.TempPathFactory) -> Searcher:
+    """The same register, whose first stage is by Hamming distance of sixteen bits."""
+    rows = [MarkRecord(f"{i:04}", jurisdiction="CH" if i % 3 else "EM") for i in range(COUNT)]
+    table = MarkTable.of([row.number for row in rows], marks)
+    coded = SnapshotStore(tmp_path_factory.mktemp("coded"))
+    coded.publish(
+        records=table,
+        metadata=rows,
+        calibration=CALIBRATION,
+        descriptors_version="d1",
+        clusters=store.open().clusters,
+        hash_head=fit_itq(table.vectors["general"], 16, MADE_FOR),
+    )
+    return Searcher(coded.open())
+
+
+def test_hamming_candidates_are_the_nearest_codes_and_the_exact_stage_is_the_same(
+    by_code: Searcher, searcher: Searcher
+) -> None:
+    query = random_description(np.random.default_rng(99), regions=0)
+    codes, table = by_code.snapshot.codes, by_code.snapshot.table
+    assert codes is not None and codes.index.count == COUNT
+    register = np.unpackbits(codes.head.codes(table.vectors["general"]), axis=1)
+    distance = (np.unpackbits(codes.head.codes(query.vectors["general"]), axis=1) != register).sum(axis=1)
+    answer = by_code.search(query, only("general"), candidates=30, top=30)
+    found = set(numbers(answer))
+    last = np.sort(distance)[29]
+    assert set(table.numbers[distance < last]) <= found <= set(table.numbers[distance <= last])
+    assert len(found) == 30
+    everything = searcher.search(query, only("general"), candidates=COUNT, top=COUNT)
+    scores = {hit.number: hit.score for hit in everything.hits}
+    assert all(hit.score == pytest.approx(scores[hit.number], abs=1e-6) for hit in answer.hits)
+    assert found != set(numbers(everything)[:30]), "sixteen bits are no exact search"
+    # With every mark a candidate nothing is left of the first stage.
+    a, b = (s.search(query, EQUAL, candidates=COUNT, top=COUNT) for s in (by_code, searcher))
+    assert [hit.score for hit in a.hits] == pytest.approx([hit.score for hit in b.hits], abs=1e-6)
+
+
+def test_filters_act_inside_the_hamming_stage(by_code: Searcher, marks: list[Description]) -> None:
+    answer = by_code.search(marks[3], EQUAL, filters=Filters(jurisdictions=("EM",)), candidates=20, top=20)
+    assert len(answer.hits) == 20 and all(int(hit.number) % 3 == 0 for hit in answer.hits)
+    assert answer.hits[0].number == "0003" and answer.scanned == COUNT / 3
+    assert by_code.search(marks[3], EQUAL, filters=Filters(jurisdictions=("US",))).hits == []
+
+
+def test_marks_of_which_a_part_matches_join_the_hamming_candidates(by_code: Searcher, marks: list[Description]) -> None:
+    query = random_description(np.random.default_rng(5), regions=1)
+    query.regions = marks[7].regions[1:2].copy()
+    assert by_code.search(query, only("objects"), candidates=10, top=10).hits[0].number == "0007"
+    assert "0007" not in numbers(by_code.search(query, only("general"), candidates=10, top=10))

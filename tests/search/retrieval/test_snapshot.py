@@ -9,6 +9,7 @@ from search.retrieval import _snapshot_files, snapshot
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import fit_clusters
 from search.retrieval.descriptors import VECTOR_DESCRIPTORS
+from search.retrieval.hashing.itq import fit_itq
 from search.retrieval.snapshot import MarkRecord, SnapshotRefused, SnapshotStore
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import DescribedMark, VectorStore
@@ -190,3 +191,31 @@ def test_going_back_and_pruning(tmp_path: Path) -> None:
     assert store.open().id == ids[0]
     assert store.prune(keep=1) == ids[1:3]  # neither the newest nor the live one
     assert store.ids() == [ids[0], ids[3]]
+
+
+def test_the_manifest_says_how_candidates_are_found_and_the_head_lies_with_its_codes(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    made = publish(store)
+    assert store.open().manifest["candidates"] == {"stage": "linear"} and store.open().codes is None
+    # A snapshot of the release before says nothing: linear.
+    path = tmp_path / made / "manifest.json"
+    older = {key: value for key, value in json.loads(path.read_text()).items() if key != "candidates"}
+    path.write_text(json.dumps(older))
+    assert store.open().codes is None
+
+    table, rows = register(60)
+    head = fit_itq(table.vectors["general"], 8, {"encoder": "e1", "whitening": "w1", "side": "160"})
+    fields = {"metadata": rows, "calibration": CALIBRATION, "descriptors_version": "d1"}
+    made = store.publish(records=table, hash_head=head, **fields)
+    opened = store.open()
+    assert opened.manifest["candidates"] == {"stage": "hamming", "hash": "itq-8", "version": head.version}
+    assert opened.codes is not None and opened.codes.head.version == head.version
+    codes = head.codes(opened.table.vectors["general"])
+    distances, _ = opened.codes.index.search(codes, 1)
+    assert (distances == 0).all() and opened.codes.index.count == 60
+    path = tmp_path / made / "hash.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(SnapshotRefused, match=r"hash\.safetensors is not the one of its card.*manage\.py snapshot"):
+        store.open()
+    store.publish(records=table, **fields)
+    assert store.open().codes is None, "the next snapshot may be linear again"

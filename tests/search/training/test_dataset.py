@@ -60,3 +60,10 @@ def test_a_writer_that_stops_half_way_leaves_no_data(tmp_path: Path) -> None:
         write_marks(tmp_path / "new", broken(), side=8, source={})
     with pytest.raises(DatasetError):
         TrainingMarks.load(tmp_path / "new")
+
+
+def test_some_kinds_can_be_taken_alone(marks: TrainingMarks) -> None:
+    brands = marks.of_kinds(["brand"])
+    assert len(brands) == 12 and set(brands.families) == {4, 5, 6, 7}
+    assert (np.asarray(brands.grey[0]) == np.asarray(marks.grey[12])).all() and brands.names[0] == marks.names[12]
+    assert len(marks.of_kinds(["alone", "family"])) == 16

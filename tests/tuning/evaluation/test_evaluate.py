@@ -5,6 +5,8 @@ import pytest
 
 from search.retrieval.calibration import Calibration
 from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.encoders import WeightsUnusable
+from search.retrieval.hashing.itq import linear_head
 from search.retrieval.similarity import similarity_matrix
 from search.retrieval.vector_store import VectorStore
 from tests.tuning.evaluation.worlds import FakeDescriber, write_set
@@ -148,3 +150,35 @@ def test_the_table_names_both_variants_and_their_intervals(layout):
     assert "Query excluded" in text
     assert "Official METU variant" in text
     assert text.count("fused") == 2
+
+
+def test_a_row_of_codes_is_ranked_by_hamming_distance_with_ties_at_their_worst(layout):
+    matrix = np.random.default_rng(0).normal(size=(8, 64))
+    head = linear_head("itq-32", np.zeros(64), matrix, {})
+    describer = FakeDescriber()
+    found = evaluate(
+        layout, describer, descriptors=["itq-32", "general"], calibration=Calibration(), heads=lambda name: head
+    )
+    assert describer.described == 21, "codes cost no pass of their own"
+    from PIL import Image
+
+    paths = [*layout.query_paths, *layout.pool_paths]
+    described = FakeDescriber().describe([np.asarray(Image.open(p)) for p in paths])
+    bits = np.array([d.vectors["general"] @ head.parts["skip_weight"].T > 0 for d in described])
+    ap = []
+    for q in range(9):
+        distance = (bits[q] != bits).sum(axis=1)
+        others = np.delete(distance, q)
+        relatives = [j for j in range(9) if j != q and layout.groups[j] == layout.groups[q]]
+        ranks = sorted(int((others <= distance[j]).sum()) for j in relatives)
+        ap.append(np.mean([(i + 1) / rank for i, rank in enumerate(ranks)]))
+    assert found.results["itq-32"]["excluded"].map100 == pytest.approx(np.mean(ap))
+    assert found.results["general"] == run(layout).results["general"]
+
+
+def test_a_row_of_codes_whose_head_is_missing_is_refused_with_its_sentence(layout):
+    def missing(name):
+        raise WeightsUnusable(f"The hash head {name} is missing.")
+
+    with pytest.raises(WeightsUnusable, match="hash-000-64 is missing"):
+        evaluate(layout, FakeDescriber(), descriptors=["hash-000-64"], calibration=Calibration(), heads=missing)
