@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Does the loop learn, and can it be led astray? Simulated examiners over real families, all arms side by side. JSON.
 
-    python benchmarks/loop.py --seeds 20 [--quick] [--queries DIR --pool DIR] --json [FILE]
+    python benchmarks/loop.py --seeds 20 [--quick] [--queries DIR --pool DIR [--limit-pool N]] --json [FILE]
 
 Without --queries the `val` families among 20,000 marks are used, built first where they are missing (needs npm). FILE
 is only written at the end; years that are done are kept under --cache, and a run that was stopped goes on. With
@@ -26,9 +26,10 @@ sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # one thread for each process
 
+from benchmarks.leaderboard.measure import limited  # noqa: E402
 from benchmarks.loop_page import draw_curves, to_markdown  # noqa: E402
 from search.retrieval.encoders import WeightsUnusable  # noqa: E402
-from tuning.evaluation import LayoutError  # noqa: E402
+from tuning.evaluation import LayoutError, load  # noqa: E402
 from tuning.simulate import Year  # noqa: E402
 from tuning.simulation.campaign import Task, campaign, ceiling_of, curves, run_task, summarise  # noqa: E402
 from tuning.simulation.load import world_of  # noqa: E402
@@ -66,7 +67,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             bar.total = total
             bar.update(count - bar.n)
 
-        world, path = world_of(options.queries, options.pool, options.cache, done=done)
+        layout = limited(load(options.queries, options.pool), pool=options.limit_pool)
+        world, path = world_of(layout, options.cache, done=done)
     described = time.perf_counter()
     tasks = campaign(range(options.seeds), weeks=options.weeks, searches=options.searches)
     store = options.cache / "years" / year_key(world)
@@ -96,6 +98,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "descriptors": list(world.names),
             "version": world.version,
         },
+        "command": f"python benchmarks/loop.py {options.command}".strip(),
         "seeds": options.seeds,
         "weeks": options.weeks,
         "searches": options.searches,
@@ -124,11 +127,15 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--searches", type=int, default=200, help="a week")
     parser.add_argument("--queries", type=Path, metavar="DIR", help="any directory in METU layout")
     parser.add_argument("--pool", type=Path, metavar="DIR")
+    parser.add_argument(
+        "--limit-pool", type=int, metavar="N", help="only N marks of the pool, by a hash of their names"
+    )
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "loop-cache")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="to FILE, or to stdout")
     parser.add_argument("--docs", action="store_true", help="write docs/loop.md, its plots and the portal's figures")
     options = parser.parse_args(argv)
+    options.command = " ".join(sys.argv[1:] if argv is None else argv)
     if options.quick:
         options.seeds = 3
     if (options.queries is None) != (options.pool is None):

@@ -38,7 +38,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         "lay under the start in any week, in points (in brackets: of any seed). *80 %*: weeks until both gaps are "
         "closed by 80 %, and how many seeds got there.",
         "",
-        "Made by `python benchmarks/loop.py --seeds 20 --docs`. `python manage.py simulate` shows one year by weeks.",
+        f"Made by `{report['command']}`. `python manage.py simulate` shows one year by weeks.",
         "",
     ]
     mixed = [label for label in report["curves"] if "," not in label]

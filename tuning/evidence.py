@@ -44,12 +44,19 @@ def fresh_conclusions(live: Parameters, until: datetime) -> QuerySet[Conclusion]
     Similarities under another calibration or other descriptors do not compare, so such searches are left out, and
     so are those whose list was drafted from two sets: they say which is better, not how good the live one is.
     """
-    fitting = Q(
+    return conclusions_between(None, until).filter(_fitting(live), _unused(live))
+
+
+def _fitting(live: Parameters) -> Q:
+    return Q(
         search__parameter_set__parameters__descriptors_version=live.descriptors_version,
         search__parameter_set__parameters__calibration_version=live.calibration_version,
         search__clusters_version=live.clusters_version,
         search__candidate_set=None,
     )
+
+
+def _unused(live: Parameters) -> Q:
     unused = Q()
     for cluster, used_until in evidence_starts().items():
         if used_until is None:
@@ -58,12 +65,21 @@ def fresh_conclusions(live: Parameters, until: datetime) -> QuerySet[Conclusion]
             unused &= Q(at__gt=used_until) | Q(search__cluster__in=list(live.clusters))
         else:
             unused &= ~Q(search__cluster=cluster, at__lte=used_until)
-    return conclusions_between(None, until).filter(fitting, unused)
+    return unused
 
 
 def logged_searches(live: Parameters, until: datetime, *, names: tuple[str, ...]) -> list[LoggedSearch]:
     """`fresh_conclusions` as the pure policy reads them; `names` gives the order of the similarities."""
     return as_logged(fresh_conclusions(live, until), propensity_at(until), names=names)
+
+
+def earlier_searches(live: Parameters, until: datetime, *, names: tuple[str, ...], most: int) -> list[LoggedSearch]:
+    """The latest `most` searches that a run has decided by already: they still say which parameters agree."""
+    fitting = conclusions_between(None, until).filter(_fitting(live))
+    used = fitting.exclude(pk__in=fresh_conclusions(live, until).values("pk"))
+    latest = list(used.order_by("-id").values_list("pk", flat=True)[:most])
+    found = Conclusion.objects.filter(pk__in=latest).select_related("search").order_by("id")
+    return as_logged(found, propensity_at(until), names=names)
 
 
 def as_logged(

@@ -27,12 +27,12 @@ from search.retrieval.snapshot import Snapshot
 from search.selectors import live_parameter_set
 from tuning.aftercare import follow_up_live
 from tuning.decision_table import TableConfig
-from tuning.evidence import logged_searches
+from tuning.evidence import earlier_searches, logged_searches
 from tuning.gate import Verdict, paired_bootstrap
 from tuning.held_out import held_out_load
 from tuning.models import ClusterDecision, TuningRun
 from tuning.objective import HeldOut, evaluate_each
-from tuning.policy import PolicyConfig, evidence_of, plan_week
+from tuning.policy import EARLIER, PolicyConfig, evidence_of, plan_week
 from tuning.proposal import Proposal, WeekPlan
 from tuning.proposals import proposal_promote, proposal_reject, proposal_wait, proposals_judge, why_wait
 from tuning.rollbacks import fitted, resting_clusters, roll_back
@@ -136,6 +136,7 @@ def _carry_out(run: TuningRun) -> None:
         validate,
         config=config,
         only_cluster=run.only_cluster,
+        earlier=earlier_searches(live, until, names=fit.descriptors, most=EARLIER),
         resting=resting_clusters(
             clusters_version=snapshot.clusters.version, count=len(snapshot.clusters), now=timezone.now()
         ),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from tuning import console, views
+from tuning import console, simulated, views
 
 urlpatterns = [
     path("", views.index, name="tuning"),
@@ -12,6 +12,7 @@ urlpatterns = [
     path("runs/<int:run_id>/decision/", console.proposal_decide, name="proposal-decide"),
     path("clusters/<int:number>/", console.cluster, name="tuning-cluster"),
     path("register/", console.cluster, name="tuning-register"),
+    path("simulation/", simulated.page, name="tuning-simulation"),
     path("compare/", console.compare, name="tuning-compare"),
     path("held-out/<str:name>/", console.held_out_picture, name="held-out-picture"),
     path("parameter-sets/<int:set_id>/", views.parameter_set, name="parameter-set"),

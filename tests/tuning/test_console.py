@@ -131,7 +131,8 @@ def test_a_cluster_shows_parameters_cut_way_rounds_gate_and_history(
     decided(later, action="no_data", step=0.0, pc=None, dc=None, ac=None, reason="Not enough evidence yet.")
     text = body(page.get("/tuning/clusters/3/"))
     for words in (
-        "parameters of its own", "Whole mark: 20.0 % before, 50.0 % after", "Threshold: 80.0 % before, 60.0 % after",
+        "parameters of its own", f"Whole mark: {100 / len(DESCRIPTORS):.1f} % before, 50.0 % after",
+            "Threshold: 80.0 % before, 60.0 % after",
         "cut now 60.0 %", "before 80.0 %", "1 added", "<strong>2 of 2</strong>", "0 of 1 ",
         'data-ways="cluster 3"', "round 3: value +0.4000", "Not worse.", "2 of 4 held-out queries gain, 1 lose, 1 stay",
         "1-7.png: 50.0% to 30.0%", "-20.0 points", "/tuning/held-out/2-7.png/", "Not enough evidence yet.",

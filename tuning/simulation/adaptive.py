@@ -17,6 +17,7 @@ from tuning.gate import GateConfig
 from tuning.objective import HeldOut
 from tuning.optimiser import SearchConfig
 from tuning.policy import EARLIER, PolicyConfig, plan_week
+from tuning.proposal import WeekPlan
 from tuning.simulation.baselines import Static, Step, by_parameters
 from tuning.simulation.evidence import EvidenceLog
 from tuning.simulation.examiners import COLUMNS, PAGE
@@ -71,7 +72,7 @@ class Adaptive(Static):
     after: FollowUpConfig = field(default_factory=FollowUpConfig)
     cooldown_weeks: int = 2
     evidence: EvidenceLog = field(default_factory=EvidenceLog)
-    decisions: list[tuple[int, str]] = field(default_factory=list)
+    plans: list[WeekPlan] = field(default_factory=list)
     _promoted: tuple[int, Parameters] | None = None  # the week, and what was live before
     _resting: dict[int | None, int] = field(default_factory=dict)  # until which week
     _propensity: PropensityModel = field(default_factory=PropensityModel.flat)
@@ -91,10 +92,7 @@ class Adaptive(Static):
     def learn(self, week: int, log: Sequence[Logged]) -> Step:
         self.evidence.add(week, log)
         self._look_at_places()
-        if self.guards.follow_up and self._promoted is not None:
-            back = self._follow_up(week)
-            if back is not None:
-                return back
+        back = self._follow_up(week) if self.guards.follow_up and self._promoted is not None else None
         plan = plan_week(
             self.parameters,
             [one.search for one in self.evidence.fresh(self.parameters)],
@@ -103,15 +101,20 @@ class Adaptive(Static):
             config=self._policy,
             resting={c: "It rests after a rollback." for c, until in self._resting.items() if week <= until},
             earlier=[one.search for one in self.evidence.used(self.parameters, EARLIER)],
-            seed=self.seed * 1000 + week,
+            seed=self.run_seed(week),
         )
         self.evidence.use(week, plan)
+        self.plans.append(plan)
         if not plan.changed:
             looked = any(p.state == "rejected" for p in plan.proposals) or plan.verdict is not None
-            return Step("rejected" if looked else "none", plan.reason)
+            return back or Step("rejected" if looked else "none", plan.reason)
         self._promoted = (week, self.parameters)
         self.parameters = plan.parameters
         return Step("promoted", plan.reason)
+
+    def run_seed(self, week: int) -> int:
+        """The seed of a week's run; the service takes the run's number."""
+        return self.seed * 1000 + week
 
     def _follow_up(self, week: int) -> Step | None:
         """Roll back when the searches since the last promotion agree better with what was live before."""
@@ -119,11 +122,9 @@ class Adaptive(Static):
         at, before = self._promoted
         searches: list[LoggedSearch] = [one.search for one in self.evidence.since(at + 1)]
         found = follow_up(searches, before, self.parameters, self.parameters.names, config=self.after)
-        if found.state == "wait":
-            return None
-        self._promoted = None
         if found.state != "contradicted":
             return None
+        self._promoted = None
         for cluster in (None, *range(self.clusters)):
             if before.for_cluster(cluster) != self.parameters.for_cluster(cluster):
                 self._resting[cluster] = week + self.cooldown_weeks

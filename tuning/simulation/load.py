@@ -1,4 +1,4 @@
-"""A world from directories in METU layout, kept on disk once it is made. Pure."""
+"""A world from a set in METU layout, kept on disk once it is made. Pure."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from pathlib import Path
 
 from search.retrieval.describe import Describer
 from search.retrieval.vector_store import VectorStore
-from tuning.evaluation.metu import load
+from tuning.evaluation.metu import MetuLayout
 from tuning.simulation.world import World, build_world, load_world, save_world, world_version
 
 __all__ = ["world_of"]
 
 
 def world_of(
-    queries: Path, pool: Path, cache: Path, *, done: Callable[[int, int], None] = lambda *_: None
+    layout: MetuLayout, cache: Path, *, done: Callable[[int, int], None] = lambda *_: None
 ) -> tuple[World, Path]:
-    """The world of these directories, and the file it is kept in.
+    """The world of a set in METU layout, and the file it is kept in.
 
     cache: where described marks and worlds are kept. done: called with (done, total); describing is most of it.
-    Raises LayoutError with a sentence for directories that are not in METU layout, WeightsUnusable without weights.
+    Raises LayoutError with a sentence for a query that cannot be read, WeightsUnusable without weights.
     """
-    layout = load(queries, pool)
     describer = Describer()
     path = cache / "worlds" / f"{world_version(layout, describer)}.npz"
     if path.is_file():

@@ -69,7 +69,8 @@ def serve_week(
             cluster=query.cluster,
             similarities=query.similarities[served.rows],
             scores=served.scores,
-            preselected=shown,
+            # As tuning/evidence.py: shown plain, the cut is judged by what it would have pre-selected.
+            preselected=served.preselected & (seen | selected) if served.plain else shown,
             selected=selected,
             seen=seen,
             propensity=served.propensity,

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from search.retrieval.encoders import WeightsUnusable
-from tuning.evaluation import LayoutError
+from tuning.evaluation import LayoutError, load
 from tuning.simulate import ARMS, STARTS, Scenario, Year, simulate
 from tuning.simulation.examiners import MIXED, PROFILES
 from tuning.simulation.load import world_of
@@ -42,7 +42,7 @@ class Command(BaseCommand):
                 options["start"], options["profile"], options["weeks"], options["searches"], options["seed"]
             )
             with tqdm(desc="world", unit="mark", file=sys.stderr, leave=False) as bar:
-                world, _ = world_of(options["queries"], options["pool"], cache, done=_onto(bar))
+                world, _ = world_of(load(options["queries"], options["pool"]), cache, done=_onto(bar))
             with tqdm(desc="weeks", unit="week", file=sys.stderr, leave=False) as bar:
                 year = simulate(world, options["arm"], scenario, progress=_onto(bar))
         except (LayoutError, WeightsUnusable, ValueError) as error:
