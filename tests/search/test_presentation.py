@@ -99,7 +99,7 @@ def test_a_plain_search_shows_no_preselection_and_the_log_keeps_what_it_would_ha
     cut = [row.above_cut for row in rows]
     assert cut[0] is True and cut == [row.score >= search.threshold for row in rows]
     client.force_login(examiner)
-    assert b"nothing, on purpose" in client.get(f"/searches/{search.pk}/").content
+    assert b"this time you choose unaided" in client.get(f"/searches/{search.pk}/").content
     search_conclude(search=search, kind="done", user=examiner)
     assert Impression.objects.filter(plain=True, above_cut=True, preselected=False).count() == sum(cut)
 
