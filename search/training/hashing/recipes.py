@@ -75,7 +75,7 @@ def _named(recipe: Recipe, method: str) -> list[Recipe]:
 
 _CENTRES = CentreRecipe("000-64", 64)
 _CAPSULES = replace(_CENTRES, body="capsules", start="chance", noise=0.2)
-_PAIRS = PairRecipe("001-64", 64)
+_PAIRS = PairRecipe("001-64", 64, weak_alpha=1.0)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
