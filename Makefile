@@ -1,13 +1,14 @@
 # make run    the whole service, from nothing: http://127.0.0.1:8000 (PORT=, TM_DATA_DIR=)
 # make test   lint, types, contracts and all tests, from nothing
 # make bench  the figures in README.md
+# make bench-loop      docs/loop.md: does the tuning learn (20 seeds take hours; goes on where it stopped)
 # make bench-quality   docs/quality.md: every descriptor and baseline among 100,000 marks (hours; goes on where it stopped)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: setup setup-dev run test lint types contracts unit e2e gpu bench bench-quality clean
+.PHONY: setup setup-dev run test lint types contracts unit e2e gpu bench bench-loop bench-quality clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -55,6 +56,10 @@ gpu: setup-dev
 
 bench: setup-dev
 	$(BIN)/python benchmarks/service.py
+
+# LOOP="--quick" is three seeds.
+bench-loop: setup-dev
+	$(BIN)/python benchmarks/loop.py --docs $(LOOP)
 
 # QUALITY="--limit-pool 5000" makes a smaller run; QUERIES=, POOL= measure on another set in METU layout.
 QUERIES ?= build/quality/queries

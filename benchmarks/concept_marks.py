@@ -34,8 +34,7 @@ from benchmarks.iconify.concepts import (
     concepts_of,
     permitted,
 )
-from search.retrieval.descriptors.semantic import GivesFeatures
-from search.retrieval.encoders import Encoder
+from search.retrieval.encoders import Encoder, look
 from search.retrieval.normalise import normalise, resized
 
 SIDE = 192
@@ -174,7 +173,7 @@ def encode(
 
 def features_of(encoder: Encoder, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What the semantic head is given of an encoder: its pooled features where it hands them out, else its vectors."""
-    return encoder.encode_both(images)[1] if isinstance(encoder, GivesFeatures) else encoder.encode(images)
+    return look(encoder, images).features
 
 
 _worker: dict[str, Encoder] = {}

@@ -31,6 +31,8 @@ from search.retrieval.calibration import SHIPPED, Calibration  # noqa: E402
 from search.retrieval.clusters import silhouettes  # noqa: E402
 from search.retrieval.describe import WEIGHTS, Describer  # noqa: E402
 from search.retrieval.descriptors import DESCRIPTORS  # noqa: E402
+from search.retrieval.descriptors.texture import FILE as TEXTURE  # noqa: E402
+from search.retrieval.descriptors.texture import TextureWeights, made_for, pattern_rows  # noqa: E402
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder  # noqa: E402
 from search.retrieval.first_weights import FirstWeights  # noqa: E402
 from search.retrieval.fitting import CENTRED, DIM, POWER, listed_pairs  # noqa: E402
@@ -112,12 +114,20 @@ def pooling_table(train: Marks, val: Marks, sides: Sequence[int], cache: Path) -
 
 
 def fit_whitening(train: Marks, cache: Path, out: Path) -> None:
-    """The two whitenings that ship, on the pool of `train`."""
+    """The whitenings of the encoder's views that ship, on the pool of `train`."""
     encoder = describe.encoder_in()
     for view, _, side in describe.VIEWS:
         found = pooled(train, view, side, cache, lambda images: {"pooled": encoder.encode(images)}, encoder.version)
         vectors = found["pooled"]
         Whitening.fit(vectors[len(train.groups) :], DIM, power=POWER, centred=CENTRED).save(out / f"{view}.npz")
+
+
+def fit_texture(train: Marks, out: Path) -> None:
+    """The PCA of `texture`, on the pool of `train`."""
+    pool = train.paths[len(train.groups) :]
+    marks = (normalise(decode_picture(p.read_bytes())) for p in tqdm(pool, desc="train texture"))
+    whole = Describer(weights=out).whole
+    TextureWeights.fit(pattern_rows(whole, marks), made_for(whole)).save(out / TEXTURE)
 
 
 def described(marks: Marks, describer: Describer, cache: Path) -> MarkTable:
@@ -232,6 +242,7 @@ def main() -> None:
         report["pooling"] = pooling_table(train, val, options.sides, options.cache)
     if options.write:
         fit_whitening(train, options.cache, WEIGHTS)
+        fit_texture(train, WEIGHTS)
     describer = Describer()
     fit = train.first(options.calibration_marks)
     table = described(fit, describer, options.cache)

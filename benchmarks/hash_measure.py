@@ -72,7 +72,7 @@ def _gain(differences: NDArray[np.float64], groups: Sequence[str]) -> list[float
     """Points, and the ends of their interval."""
     usable = np.flatnonzero(~np.isnan(differences))
     points = 100 * differences[usable]
-    low, high = mean_interval(points, [groups[i] for i in usable])
+    low, high = mean_interval(points, [groups[int(i)] for i in usable])
     return [round(float(value), 2) for value in (points.mean(), low, high)]
 
 

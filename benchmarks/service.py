@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """`make bench`: the figures that README.md states, measured on this machine, as JSON.
 
-    .venv/bin/python benchmarks/service.py [--only start search tuning ingest evaluate] [--searches 100]
+    .venv/bin/python benchmarks/service.py [--only start search refine tuning ingest evaluate] [--searches 100]
 
 Starts the whole service on a data directory of its own; takes some minutes. Figures of a busy machine are
 not worth writing down: compare only figures of one run.
@@ -78,6 +78,24 @@ def measure_search(service: Service, count: int) -> dict[str, Any]:
         "stages_ms": {stage: percentiles(values) for stage, values in stages.items()},
         "search_worker_rss_mb": round(worker.memory_info().rss / 2**20),
     }
+
+
+def measure_refine(service: Service, count: int = 30) -> dict[str, Any]:
+    """One page of a refined list through web server, broker and worker, one user, ms: of as many searches 1 to 3 marks
+    of the first page are liked and 1 to 3 disliked."""
+    token = service.token()
+    images = sorted((DEMO / "queries").iterdir())
+    took: list[float] = []
+    for place in range(count + 3):
+        search = service.search(token, images[place * len(images) // (count + 3)].read_bytes())
+        page = service.call("GET", f"/api/searches/{search['id']}/results/", token=token)[1]
+        marks = [row["mark"] for row in page["results"]]
+        told = {"like": marks[1 : 2 + place % 3], "unlike": marks[8 : 9 + (place + 1) % 3]}
+        began = time.perf_counter()
+        status, answer = service.call("POST", f"/api/searches/{search['id']}/refine/", token=token, body=told)
+        took.append((time.perf_counter() - began) * 1000)
+        assert status == 200 and len(answer["results"]) == len(marks), answer
+    return {"refines": count, "refined_page_ms": percentiles(took[3:])}
 
 
 def manage(*arguments: str, data: Path) -> tuple[float, str]:
@@ -169,10 +187,10 @@ def measure_tuning(work: Path) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=["start", "search", "tuning", "ingest", "evaluate"])
+    parser.add_argument("--only", nargs="+", choices=["start", "search", "refine", "tuning", "ingest", "evaluate"])
     parser.add_argument("--searches", type=int, default=100)
     options = parser.parse_args()
-    wanted = set(options.only or ["start", "search", "tuning", "ingest", "evaluate"])
+    wanted = set(options.only or ["start", "search", "refine", "tuning", "ingest", "evaluate"])
     work = Path(tempfile.mkdtemp(prefix="tm-bench-"))
     figures: dict[str, Any] = {}
     try:
@@ -183,7 +201,7 @@ def main() -> None:
             if name in wanted:
                 say(f"{name} ...")
                 figures |= measure(work)
-        if wanted & {"start", "search"}:
+        if wanted & {"start", "search", "refine"}:
             import os
 
             os.environ.pop("TM_DEMO", None)
@@ -194,6 +212,9 @@ def main() -> None:
                 if "search" in wanted:
                     say("search ...")
                     figures |= measure_search(service, options.searches)
+                if "refine" in wanted:
+                    say("refine ...")
+                    figures |= measure_refine(service)
             finally:
                 service.stop()
     finally:

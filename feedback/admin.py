@@ -18,16 +18,18 @@ class ConclusionAdmin(ReadOnlyAdmin):
 class ImpressionAdmin(ReadOnlyAdmin):
     list_display = [
         "conclusion",
+        "position",
         "rank",
         "mark",
         "score",
         "preselected",
         "seen",
+        "audit",
         "outcome",
         "examiner",
         "parameter_set",
     ]
-    list_filter = ["outcome", "seen"]
+    list_filter = ["outcome", "seen", "audit", "plain"]
     list_select_related = ["conclusion", "mark", "examiner", "parameter_set"]
 
 

@@ -68,12 +68,19 @@ class Impression(Immutable):
 
     conclusion = models.ForeignKey(Conclusion, on_delete=models.CASCADE, related_name="impressions")
     mark = models.ForeignKey(Mark, on_delete=models.PROTECT)
-    rank = models.PositiveIntegerField()
+    rank = models.PositiveIntegerField(help_text="in the engine's answer, 1 is best")
+    position = models.PositiveIntegerField(help_text="in the list as shown, 1 is first")
     page = models.PositiveIntegerField()
     seen = models.BooleanField()
     similarities = models.JSONField()
     score = models.FloatField()
-    preselected = models.BooleanField()
+    preselected = models.BooleanField(help_text="as shown")
+    above_cut = models.BooleanField(
+        null=True, help_text="whether the live cut would pre-select it, where that was not shown; null: as shown"
+    )
+    audit = models.BooleanField(default=False, help_text="from below the cut, at a random position")
+    arm = models.PositiveSmallIntegerField(null=True, help_text="whose pick: 0 live, 1 candidate; null: nobody's")
+    plain = models.BooleanField(default=False, help_text="the search was shown without pre-selection")
     outcome = models.CharField(max_length=10, choices=Outcome)
     examiner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     parameter_set = models.ForeignKey(ParameterSet, on_delete=models.PROTECT)

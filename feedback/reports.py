@@ -47,7 +47,7 @@ class ReportContent:
             ("Filters", filters_in_words(search.filters)),
             ("Depth", search.get_depth_display()),
             ("Marks searched", f"{search.scanned:,}"),
-            ("Pre-selection from", f"{100 * (search.threshold or 0):.1f} %"),
+            ("Pre-selection", "none shown" if search.plain else f"from {100 * (search.threshold or 0):.1f} %"),
             ("Parameter set", f"P{search.parameter_set_id}"),
             ("Snapshot", search.snapshot),
         ]
@@ -109,6 +109,7 @@ def render_csv(content: ReportContent) -> bytes:
         [
             *head,
             "preselected",
+            "refined",
             "search",
             "query",
             "filters",
@@ -122,7 +123,7 @@ def render_csv(content: ReportContent) -> bytes:
     for result in content.results:
         mark = result.mark
         row = [
-            result.rank,
+            result.position,
             mark.number,
             mark.name,
             mark.owner,
@@ -133,6 +134,7 @@ def render_csv(content: ReportContent) -> bytes:
         row += [_percent(result.similarities.get(name)) for name in names]
         row += [
             result.preselected,
+            result.refined,
             search.pk,
             search.image_name,
             filters_in_words(search.filters),
@@ -218,9 +220,11 @@ def _result_table(search: Search, results: list[SearchResult], text: Any) -> Tab
             part = picture(preview_name(search.image), _THUMBNAIL, asked, (search.width, search.height)) or part
         details = [text(mark.name), *[text(fact) for fact in facts if fact]]
         origin = "pre-selected" if result.preselected else "added by the examiner"
+        if result.refined:
+            origin = "found by refining, added by the examiner"
         rows.append(
             [
-                text(result.rank),
+                text("–" if result.refined else result.position),
                 part,
                 shown,
                 details,

@@ -4,7 +4,8 @@ from datetime import datetime
 
 from django.db.models import Max, QuerySet
 
-from feedback.models import Conclusion, Report, Selection
+from feedback.models import Conclusion, Impression, Report, Selection
+from feedback.propensity import PropensityModel, estimate
 from search.models import Search
 
 
@@ -32,6 +33,20 @@ def conclusions_between(start: datetime | None, end: datetime) -> QuerySet[Concl
         window = window.filter(at__gt=start)
     latest = window.order_by().values("search").annotate(last=Max("id")).values("last")
     return Conclusion.objects.filter(pk__in=latest).select_related("search").order_by("id")
+
+
+def propensity_at(moment: datetime) -> PropensityModel:
+    """How likely a place of the list is looked at, from every audit slot concluded until then."""
+    slots = list(
+        Impression.objects.filter(audit=True, conclusion__in=conclusions_between(None, moment).order_by().values("pk"))
+        .order_by("id")
+        .values_list("position", "outcome", "seen")
+    )
+    return estimate(
+        positions=[position - 1 for position, _, _ in slots],
+        changed=[outcome == Impression.Outcome.ADDED for _, outcome, _ in slots],
+        shown=[seen for _, _, seen in slots],
+    )
 
 
 def latest_report(search: Search) -> Report | None:

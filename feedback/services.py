@@ -7,9 +7,11 @@ from django.db import IntegrityError, transaction
 
 from feedback.models import Conclusion, Impression, PageView, Selection
 from feedback.selectors import selected_numbers
-from search.errors import NotAllowed, Refused
-from search.models import Search
+from search.errors import NotAllowed, NotThere, Refused
+from search.models import Search, SearchResult
+from search.refining import refined_keep
 from search.selectors import result_get, results_of
+from search.services import search_concluded
 
 Outcome = Impression.Outcome
 
@@ -28,7 +30,7 @@ def page_seen(*, search: Search, page: int, user: Any) -> None:
 def selection_set(*, search: Search, number: str, selected: bool, user: Any) -> bool:
     """Add or remove a mark; durable when this returns. Setting what is already so writes nothing."""
     _must_own(search, user)
-    result = result_get(search=search, number=number)
+    result = _shown(search, number)
     latest = Selection.objects.filter(search=search, mark=result.mark).order_by("-id").first()
     state = latest.selected if latest else result.preselected
     if state != selected:
@@ -49,20 +51,26 @@ def search_conclude(*, search: Search, kind: str, user: Any) -> Conclusion:
     with transaction.atomic():
         conclusion = Conclusion.objects.create(search=search, kind=kind, by=user)
         rows = []
-        for result in results_of(search):
+        # What only refining found was no part of the answer, so it says nothing about the answer.
+        for result in results_of(search).filter(refined=False):
             selected = result.mark.number in chosen
-            page = page_of(result.rank)
+            page = page_of(result.position)
             rows.append(
                 Impression(
                     conclusion=conclusion,
                     mark=result.mark,
                     rank=result.rank,
+                    position=result.position,
                     page=page,
                     # Who changed a mark has seen it, whatever page the client asked for.
                     seen=page in seen or selected != result.preselected,
                     similarities=result.similarities,
                     score=result.score,
                     preselected=result.preselected,
+                    above_cut=result.above_cut,
+                    audit=result.audit,
+                    arm=result.arm,
+                    plain=search.plain,
                     outcome=_outcome(result.preselected, selected),
                     examiner=user,
                     parameter_set_id=search.parameter_set_id,
@@ -70,11 +78,21 @@ def search_conclude(*, search: Search, kind: str, user: Any) -> Conclusion:
                 )
             )
         Impression.objects.bulk_create(rows, batch_size=500)
+        search_concluded(search=search, at=conclusion.at)
     return conclusion
 
 
-def page_of(rank: int) -> int:
-    return (rank - 1) // settings.TM_PAGE_SIZE + 1
+def _shown(search: Search, number: str) -> SearchResult:
+    """The result of this mark; one that a refined list showed becomes a result now."""
+    try:
+        return result_get(search=search, number=number)
+    except NotThere:
+        return refined_keep(search=search, number=number)
+
+
+def page_of(position: int) -> int:
+    """The page, from 1, of a position in the list as shown, from 1."""
+    return (position - 1) // settings.TM_PAGE_SIZE + 1
 
 
 def _outcome(preselected: bool, selected: bool) -> str:

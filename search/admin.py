@@ -74,8 +74,8 @@ class ParameterSetAdmin(ReadOnlyAdmin):
 
 @admin.register(LivePointer)
 class LivePointerAdmin(ReadOnlyAdmin):
-    list_display = ["parameter_set", "since"]
-    list_select_related = ["parameter_set"]
+    list_display = ["parameter_set", "since", "candidate"]
+    list_select_related = ["parameter_set", "candidate"]
 
 
 @admin.register(ParameterSetEvent)
@@ -105,6 +105,6 @@ class SearchAdmin(ReadOnlyAdmin):
 
 @admin.register(SearchResult)
 class SearchResultAdmin(ReadOnlyAdmin):
-    list_display = ["search", "rank", "mark", "score", "preselected"]
+    list_display = ["search", "position", "rank", "mark", "score", "preselected", "audit", "refined"]
     list_select_related = ["search", "mark"]
     search_fields = ["search__id", "mark__number"]

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from search import encoders
 from search.errors import Unavailable
 from search.microbatch import MicroBatcher
 from search.retrieval.describe import Describer, Description
-from search.retrieval.descriptors.semantic import NAME as SEMANTIC
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.imaging import Picture, decode_picture
 from search.retrieval.parameters import Parameters
@@ -87,8 +87,12 @@ class Engine:
         described = time.perf_counter()
         answer = searcher.search(description, parameters, filters=filters, depth=depth, candidates=candidates, top=top)
         stages = {"decode": (decoded - start) * 1000, "describe": (described - decoded) * 1000}
-        meaning = description.vectors.get(SEMANTIC)
-        return replace(answer, timings={**stages, **answer.timings}, meaning=meaning), searcher.snapshot
+        return replace(answer, timings={**stages, **answer.timings}, query=description), searcher.snapshot
+
+    def serving(self) -> tuple[Searcher, Callable[[Picture], Description]]:
+        """The searcher that answers now, and what describes a picture in its terms; raises Unavailable."""
+        eyes, searcher = self._serving()
+        return searcher, eyes.batcher
 
     def status(self) -> dict[str, Any]:
         """What this worker serves, for the heartbeat. Cheap: reads what is loaded."""

@@ -76,6 +76,10 @@ class LivePointer(models.Model):
 
     parameter_set = models.ForeignKey(ParameterSet, on_delete=models.PROTECT)
     since = models.DateTimeField(default=timezone.now)
+    candidate = models.ForeignKey(
+        ParameterSet, null=True, blank=True, on_delete=models.PROTECT, related_name="+",
+        help_text="compared with the live set in a share of searches; gone when another set goes live",
+    )  # fmt: skip
 
     def __str__(self) -> str:
         return f"live: P{self.parameter_set_id}"
@@ -138,6 +142,12 @@ class Search(models.Model):
     threshold = models.FloatField(null=True)
     scanned = models.PositiveIntegerField(default=0)
     count = models.PositiveIntegerField(default=0)
+    plain = models.BooleanField(default=False, help_text="shown without pre-selection, to see what is no inertia")
+    candidate_set = models.ForeignKey(
+        ParameterSet, null=True, blank=True, on_delete=models.PROTECT, related_name="+",
+        help_text="the list was drafted from the live set's ranking and this one's",
+    )  # fmt: skip
+    concluded_at = models.DateTimeField(null=True, blank=True, db_index=True, help_text="report made, or said done")
     timings = models.JSONField(default=dict)
     vienna = models.JSONField(default=dict, help_text="suggested Vienna codes: categories and divisions, with shares")
     error = models.TextField(blank=True)
@@ -155,16 +165,25 @@ class SearchResult(models.Model):
 
     search = models.ForeignKey(Search, on_delete=models.CASCADE, related_name="results")
     mark = models.ForeignKey(Mark, on_delete=models.PROTECT)
-    rank = models.PositiveIntegerField()
+    rank = models.PositiveIntegerField(help_text="in the engine's answer, 1 is best")
+    position = models.PositiveIntegerField(help_text="in the list as shown, 1 is first")
     score = models.FloatField(help_text="calibrated fused similarity, 0 to 1")
     similarities = models.JSONField(help_text="calibrated similarity per descriptor, 0 to 1; null where missing")
-    preselected = models.BooleanField()
+    preselected = models.BooleanField(help_text="as shown")
+    above_cut = models.BooleanField(
+        null=True, help_text="whether the live cut would pre-select it, where that was not shown; null: as shown"
+    )
+    audit = models.BooleanField(default=False, help_text="from below the cut, at a random position")
+    arm = models.PositiveSmallIntegerField(null=True, help_text="whose pick: 0 live, 1 candidate; null: nobody's")
     boxes = models.JSONField(null=True, help_text="[query box, mark box] of the best matching parts, pixels")
+    refined = models.BooleanField(
+        default=False, help_text="not of the answer: found by refining, selected later; in the report, in no evidence"
+    )
 
     class Meta:
-        ordering = ["rank"]
+        ordering = ["position"]
         constraints = [models.UniqueConstraint(fields=["search", "mark"], name="one_result_per_mark")]
-        indexes = [models.Index(fields=["search", "rank"], name="result_by_rank")]
+        indexes = [models.Index(fields=["search", "position"], name="result_by_position")]
 
     def __str__(self) -> str:
         return f"{self.search_id} #{self.rank}"

@@ -27,12 +27,16 @@ def parameter_set_promote(
     _move(parameter_set, expected=expected, actor=actor, reason=reason, kind=Kind.RETIRED)
 
 
-def parameter_set_roll_back(*, target: ParameterSet, actor: str, reason: str) -> None:
-    """Go back to a set that was live before."""
+def parameter_set_roll_back(
+    *, target: ParameterSet, actor: str, reason: str, leaving: ParameterSet | None = None
+) -> None:
+    """Go back to a set that was live before. leaving: what must be live still; Conflict when something else is."""
     if not reason.strip():
         raise Refused("Say in a few words why you roll back: it is kept with the history.")
     pointer = LivePointer.objects.select_related("parameter_set").first()
     live = pointer.parameter_set if pointer else None
+    if leaving is not None and leaving != live:
+        raise Conflict("Another parameter set went live in the meantime.")
     if live is not None and live.pk == target.pk:
         raise Refused(f"P{target.pk} is live already.")
     if not target.events.filter(kind=Kind.LIVE).exists():
@@ -40,6 +44,17 @@ def parameter_set_roll_back(*, target: ParameterSet, actor: str, reason: str) ->
     if live is not None and target.unpack().descriptors_version != live.unpack().descriptors_version:
         raise Refused(f"P{target.pk} was made for other descriptors: its weights do not fit the register as it is now.")
     _move(target, expected=live, actor=actor, reason=reason, kind=Kind.ROLLED_BACK)
+
+
+def parameter_set_compare(*, candidate: ParameterSet, expected: ParameterSet) -> None:
+    """Let a set be compared with the live one in a share of searches. Raises Conflict when another one is live."""
+    if not LivePointer.objects.filter(pk=1, parameter_set=expected).update(candidate=candidate):
+        raise Conflict("Another parameter set went live in the meantime. Start again from that one.")
+
+
+def parameter_set_compare_no_more(*, candidate: ParameterSet) -> None:
+    """End the comparison; nothing happens when it is over already."""
+    LivePointer.objects.filter(candidate=candidate).update(candidate=None)
 
 
 def parameter_set_reweigh(*, weights: Mapping[str, float], actor: str, reason: str) -> ParameterSet:
@@ -68,7 +83,7 @@ def _move(target: ParameterSet, *, expected: ParameterSet | None, actor: str, re
         else:
             moved = bool(
                 LivePointer.objects.filter(pk=1, parameter_set=expected).update(
-                    parameter_set=target, since=timezone.now()
+                    parameter_set=target, since=timezone.now(), candidate=None
                 )
             )
         if not moved:

@@ -29,7 +29,8 @@ def search_get(*, user: Any, search_id: uuid.UUID | str) -> Search:
 
 
 def results_of(search: Search) -> QuerySet[SearchResult]:
-    return search.results.select_related("mark").order_by("rank")
+    """In the order in which they are shown."""
+    return search.results.select_related("mark").order_by("position")
 
 
 def result_get(*, search: Search, number: str) -> SearchResult:
@@ -44,6 +45,11 @@ def mark_get(number: str) -> Mark:
     if mark is None:
         raise NotThere(f"There is no mark {number} in the register.")
     return mark
+
+
+def live_pointer() -> LivePointer | None:
+    """What is live and what is being compared with it, read at one moment."""
+    return LivePointer.objects.select_related("parameter_set", "candidate").first()
 
 
 def live_parameter_set() -> ParameterSet | None:

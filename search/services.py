@@ -5,7 +5,7 @@ import hashlib
 import logging
 import time
 import uuid
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -18,9 +18,11 @@ from search.broker import send
 from search.engine import engine
 from search.errors import Refused, Unavailable
 from search.models import Mark, Search, SearchResult
+from search.presentation import arrange
+from search.query_file import query_keep
 from search.retrieval.imaging import ImageRefused, decode_picture
 from search.retrieval.records import Filters
-from search.selectors import live_parameter_set
+from search.selectors import live_pointer
 from search.vienna import vienna_suggested
 
 log = logging.getLogger(__name__)
@@ -102,9 +104,10 @@ def search_run(*, search_id: str) -> str:
 
 def _carry_out(search: Search) -> None:
     started = time.perf_counter()
-    live = live_parameter_set()
-    if live is None:
+    pointer = live_pointer()
+    if pointer is None:
         raise Unavailable("No parameter set is live: the administrator has to run `manage.py bootstrap`.")
+    live = pointer.parameter_set
     parameters = live.unpack()
     answer, snapshot = engine.search(
         media.read(search.image),
@@ -116,18 +119,24 @@ def _carry_out(search: Search) -> None:
     )
     marks = dict(Mark.objects.filter(number__in=[hit.number for hit in answer.hits]).values_list("number", "pk"))
     writing = time.perf_counter()
+    # A mark deleted since the snapshot was made has no row any more.
+    hits = [hit for hit in answer.hits if hit.number in marks]
+    shown = arrange(search, hits, pointer=pointer, cluster=answer.cluster, clusters_version=snapshot.clusters.version)
     rows = [
         SearchResult(
             search=search,
-            mark_id=marks[hit.number],
-            rank=rank,
-            score=hit.score,
-            similarities=dict(hit.similarities),
-            preselected=hit.preselected,
-            boxes=[list(box) for box in hit.boxes] if hit.boxes else None,
+            mark_id=marks[hits[place.row].number],
+            rank=place.row + 1,
+            position=position,
+            score=hits[place.row].score,
+            similarities=dict(hits[place.row].similarities),
+            preselected=place.preselected,
+            above_cut=place.above_cut,
+            audit=place.audit,
+            arm=place.arm,
+            boxes=[list(box) for box in hits[place.row].boxes or ()] or None,
         )
-        # A mark deleted since the snapshot was made has no row any more.
-        for rank, hit in enumerate((hit for hit in answer.hits if hit.number in marks), start=1)
+        for position, place in enumerate(shown.places, start=1)
     ]
     search.status = Search.Status.DONE
     search.finished_at = timezone.now()
@@ -138,7 +147,11 @@ def _carry_out(search: Search) -> None:
     search.threshold = parameters.for_cluster(answer.cluster).threshold
     search.scanned = answer.scanned
     search.count = len(rows)
+    search.plain = shown.plain
+    search.candidate_set = shown.candidate
     search.vienna = vienna_suggested(answer.meaning)
+    if answer.query is not None:
+        query_keep(search, answer.query, snapshot.descriptors_version)
     with transaction.atomic():
         # A killed predecessor may have got as far as the rows; only a whole answer is ever visible.
         search.results.all().delete()
@@ -148,6 +161,12 @@ def _carry_out(search: Search) -> None:
         stage["total"] = round((time.perf_counter() - started) * 1000, 2)
         search.timings = stage
         search.save()
+
+
+def search_concluded(*, search: Search, at: datetime) -> None:
+    """The examiner made a report or said "done": from `TM_GUARDS_AFTER` such searches on, the guards act on theirs."""
+    Search.objects.filter(pk=search.pk).update(concluded_at=at)
+    search.concluded_at = at
 
 
 def _fail(search: Search, sentence: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from search import concepts, growth, services, worker  # noqa: F401  the worker signals register on import
+from search import concepts, growth, questions, refining, services, worker  # noqa: F401  the worker signals register on import
 
 
 @shared_task
@@ -15,7 +15,13 @@ def run_search(search_id: str) -> str:
 @shared_task(expires=15)
 def run_concepts(ticket: str, words: str, filters: dict[str, Any], top: int) -> None:
     # Not kept in a row: whoever asked waits for it, and asks again when nothing comes.
-    concepts.concept_answer(ticket=ticket, text=words, filters=services.filters_from_json(filters), top=top)
+    limits = services.filters_from_json(filters)
+    questions.answer(ticket, lambda: concepts.concept_search(text=words, filters=limits, top=top))
+
+
+@shared_task(expires=15)
+def run_refine(ticket: str, search_id: str, like: list[str], unlike: list[str], page: int) -> None:
+    questions.answer(ticket, lambda: refining.refine(search_id=search_id, like=like, unlike=unlike, page=page))
 
 
 @shared_task

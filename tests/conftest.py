@@ -12,6 +12,7 @@ from rest_framework.test import APIClient
 
 from search.roles import ADMINISTRATOR, EXAMINER
 from tests import pictures
+from tests.broker import Broker
 
 MARKS = 40
 
@@ -42,6 +43,18 @@ def api(examiner: Any) -> APIClient:
     client = APIClient()
     client.force_authenticate(examiner)
     return client
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Broker:
+    """A broker whose one worker answers at once."""
+    from search import questions
+
+    broker = Broker()
+    monkeypatch.setattr(questions, "connect", lambda: broker)
+    monkeypatch.setattr(questions, "connect_patient", lambda: broker)
+    monkeypatch.setattr(questions, "send", broker.send)
+    return broker
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,7 @@ def done_search(
             search=search,
             mark=mark(f"M{rank}"),
             rank=rank,
+            position=rank,
             score=score,
             similarities=similarities[rank - 1] if similarities else dict.fromkeys(DESCRIPTORS, score),
             preselected=score >= threshold,

@@ -4,3 +4,7 @@ from tests import isolation  # noqa: F401  first: it says where the data directo
 from tmportal.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+# Lists stay in the order of rank and pre-selected as they are; tests of the guards switch them on.
+TM_AUDIT_SLOTS = 0
+TM_PLAIN_SHARE = 0.0

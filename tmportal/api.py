@@ -82,7 +82,7 @@ class HealthApi(APIView):
 
 class ResultOutput(serializers.Serializer):
     mark = serializers.CharField(help_text="the mark's number in the register")
-    rank = serializers.IntegerField()
+    rank = serializers.IntegerField(help_text="place in the list as shown, 1 is first")
     score = serializers.FloatField(help_text="calibrated fused similarity, 0 to 100")
     similarities = serializers.DictField(
         child=serializers.FloatField(allow_null=True),
@@ -90,6 +90,7 @@ class ResultOutput(serializers.Serializer):
     )
     preselected = serializers.BooleanField()
     selected = serializers.BooleanField()
+    refined = serializers.BooleanField(help_text="only a refined list found it; it is no evidence for the tuning")
     thumbnail = serializers.CharField()
     name = serializers.CharField()
     owner = serializers.CharField()
@@ -109,11 +110,12 @@ def result_out(result: SearchResult, changes: dict[str, bool]) -> dict[str, Any]
     mark = result.mark
     return {
         "mark": mark.number,
-        "rank": result.rank,
+        "rank": result.position,
         "score": round(100 * result.score, 2),
         "similarities": {n: None if v is None else round(100 * v, 2) for n, v in result.similarities.items()},
         "preselected": result.preselected,
         "selected": changes.get(mark.number, result.preselected),
+        "refined": result.refined,
         "thumbnail": reverse("mark-thumbnail", args=[mark.number]),
         "name": mark.name,
         "owner": mark.owner,
@@ -130,14 +132,15 @@ def results_page(*, search: Search, page: int, user: Any) -> dict[str, Any]:
     """One page of results with the state of their selection. Showing it is what makes it `seen`."""
     if search.status != Search.Status.DONE:
         raise Refused("The search is not done yet: ask for its status first.")
-    pages = max(1, page_of(search.count)) if search.count else 1
+    count = search.count + search.results.filter(refined=True).count()
+    pages = max(1, page_of(count)) if count else 1
     if not 1 <= page <= pages:
         raise NotThere(f"There is no page {page}: the results have {pages} page{'s' if pages > 1 else ''}.")
     start = (page - 1) * settings.TM_PAGE_SIZE
     changes = selection_changes(search)
     rows = results_of(search)[start : start + settings.TM_PAGE_SIZE]
     page_seen(search=search, page=page, user=user)
-    return {"count": search.count, "page": page, "pages": pages, "results": [result_out(row, changes) for row in rows]}
+    return {"count": count, "page": page, "pages": pages, "results": [result_out(row, changes) for row in rows]}
 
 
 _PAGE_OUT = inline_serializer(

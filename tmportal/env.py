@@ -37,6 +37,20 @@ def number(name: str, default: int, *, low: int, high: int) -> int:
     return parsed
 
 
+def share(name: str, default: float) -> float:
+    """A number from 0 to 1."""
+    value = text(name)
+    if not value:
+        return default
+    try:
+        parsed = float(value)
+    except ValueError:
+        raise BadSetting(f"{name}={value!r} is not a number.") from None
+    if not 0 <= parsed <= 1:
+        raise BadSetting(f"{name}={value} is not a share: use a number from 0 to 1.")
+    return parsed
+
+
 def choice(name: str, default: str, options: Sequence[str]) -> str:
     value = text(name, default).lower()
     if value not in options:

@@ -13,6 +13,7 @@ from feedback.reports import filters_in_words
 from search.concepts import LONGEST, concept_ask, marks_found
 from search.errors import NotThere, Refused
 from search.models import Search
+from search.refining import MOST
 from search.retrieval.imaging import MAX_BYTES
 from search.roles import IsExaminer, is_administrator, is_examiner
 from search.selectors import progress_sentence, register_facets, search_get, searches_of
@@ -70,6 +71,7 @@ def results(request: HttpRequest, search_id: UUID) -> HttpResponse:
         "message": progress_sentence(found),
         "demo": register_is_demo(),
         "nice_titles": nice.TITLES,
+        "refine_most": MOST,
     }
     if found.status == Search.Status.DONE:
         context |= {

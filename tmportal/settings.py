@@ -117,6 +117,7 @@ CELERY_TASK_DEFAULT_QUEUE = "tuning"
 CELERY_TASK_ROUTES = {
     "search.tasks.run_search": {"queue": "search"},
     "search.tasks.run_concepts": {"queue": "search"},
+    "search.tasks.run_refine": {"queue": "search"},
     "search.tasks.publish_snapshot": {"queue": "ingest"},
     "search.tasks.sweep": {"queue": "search"},
     "tuning.tasks.*": {"queue": "tuning"},
@@ -189,6 +190,17 @@ TM_PAGE_SIZE = env.number("TM_PAGE_SIZE", 24, low=4, high=200)
 TM_HELD_OUT = env.folder("TM_HELD_OUT", BASE_DIR / "search" / "demo")  # queries/ and pool/ in METU layout
 TM_TUNING_MIN_SEARCHES = env.number("TM_TUNING_MIN_SEARCHES", 30, low=1, high=1_000_000)
 TM_TUNING_MIN_EXAMINERS = env.number("TM_TUNING_MIN_EXAMINERS", 3, low=1, high=10_000)
+
+# -- Guards of the feedback loop (README, "Guards") ----------------------------------------------------------
+TM_AUDIT_SLOTS = env.number("TM_AUDIT_SLOTS", 2, low=0, high=24)
+TM_PLAIN_SHARE = env.share("TM_PLAIN_SHARE", 0.05)
+TM_GUARDS_AFTER = env.number(
+    "TM_GUARDS_AFTER", 20, low=0, high=1_000_000
+)  # an examiner's first searches are as they are
+TM_INTERLEAVE_SHARE = env.share("TM_INTERLEAVE_SHARE", 0.0)
+TM_INTERLEAVE_MIN = env.number("TM_INTERLEAVE_MIN", 60, low=1, high=1_000_000)
+TM_TUNING_APPROVAL = env.flag("TM_TUNING_APPROVAL")
+TM_TUNING_COOLDOWN_WEEKS = env.number("TM_TUNING_COOLDOWN_WEEKS", 2, low=0, high=520)
 
 # -- The rest -----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"

@@ -6,7 +6,7 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
 from search import api as search_api
-from tmportal import api, pages
+from tmportal import api, pages, refine_api
 
 api_patterns = [
     path("token/", api.TokenApi.as_view(), name="token"),
@@ -18,6 +18,7 @@ api_patterns = [
     path("searches/<uuid:search_id>/image/", search_api.SearchImageApi.as_view(), name="search-image"),
     path("searches/<uuid:search_id>/results/", api.ResultsApi.as_view(), name="results"),
     path("searches/<uuid:search_id>/results/<path:number>/", api.ResultApi.as_view(), name="result"),
+    path("searches/<uuid:search_id>/refine/", refine_api.RefineApi.as_view(), name="refine"),
     path("searches/<uuid:search_id>/report/", api.ReportApi.as_view(), name="report"),
     path("searches/<uuid:search_id>/done/", api.DoneApi.as_view(), name="done"),
     path("marks/<path:number>/thumbnail/", search_api.MarkThumbnailApi.as_view(), name="mark-thumbnail"),

@@ -21,6 +21,7 @@ class TimelinePoint:
 
     label: str
     at: datetime
+    link: str = ""
     pc: float | None = None
     accuracy: float | None = None
     map100: float | None = None
@@ -36,6 +37,7 @@ class TimelineEvent:
     label: str
     text: str
     rolled_back: bool
+    link: str = ""
 
 
 _WIDTH, _HEIGHT = 900, 300
@@ -68,9 +70,9 @@ def timeline(points: Sequence[TimelinePoint], events: Sequence[TimelineEvent] = 
     for event in events:
         place = x(min(len(points) - 0.5, max(-0.5, event.place)))
         parts.append(
-            node(
-                "g",
-                node("title", event.text),
+            _spot(
+                event.text,
+                event.link,
                 node("line", x1=place, x2=place, y1=_TOP - 6, y2=_HEIGHT - _BOTTOM),
                 node("rect", cls="hit", x=place - 14, y=_TOP - 24, width=28, height=20),
                 words(place, _TOP - 11, event.label),
@@ -81,7 +83,16 @@ def timeline(points: Sequence[TimelinePoint], events: Sequence[TimelineEvent] = 
     for name, label in (("pc", "PC"), ("accuracy", "accuracy of the pre-selection"), ("map100", "held-out mAP@100")):
         parts += _line(points, name, label, x, y)
     label = f"PC, accuracy of the pre-selection and held-out mAP@100 over {len(points)} runs"
-    return node("svg", *parts, cls="chart timeline", viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="img", aria_label=label)
+    # A group and no image: what is inside an image cannot be reached by key.
+    return node("svg", *parts, cls="chart timeline", viewBox=f"0 0 {_WIDTH} {_HEIGHT}", role="group", aria_label=label)
+
+
+def _spot(tip: str, link: str, *content: SafeString, cls: str, **attributes: object) -> SafeString:
+    """Something that the pointer and the keyboard can reach; a link where there is a page behind it."""
+    title = node("title", tip)
+    if link:
+        return node("a", title, *content, cls=cls, href=link, aria_label=tip, **attributes)
+    return node("g", title, *content, cls=cls, tabindex="0", role="img", aria_label=tip, **attributes)
 
 
 def _band(points: Sequence[TimelinePoint], x: Scale, y: Scale) -> list[SafeString]:
@@ -106,7 +117,7 @@ def _line(points: Sequence[TimelinePoint], name: str, label: str, x: Scale, y: S
         tip = f"{point.label}, {point.at:%d %b %Y %H:%M}: {label} {value:.1%}{spread}"
         cx, cy = x(i), y(value)
         circles = node("circle", cls="hit", cx=cx, cy=cy, r=10), node("circle", cx=cx, cy=cy, r=4)
-        parts.append(node("g", node("title", tip), *circles, cls=f"point {name}"))
+        parts.append(_spot(tip, point.link, *circles, cls=f"point {name}", data_run=i, data_series=name))
     return parts
 
 

@@ -6,7 +6,7 @@ linear function takes its extremes at corners. So most comparisons are settled o
 and only the undecided differences are multiplied with each candidate.
 
 Where descriptors are missing, Eq 1 divides by the sum of the weights present: scores of rows with different
-gaps are compared by cross-multiplication, in a second and usually short list.
+gaps are compared by cross-multiplication, which is linear in the products W_i W_j: a second list of the same kind.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 EPSILON = 1e-6  # single precision: closer than this is left undecided and computed
+_HAIR = 2e-7
 _CHUNK = 8192  # comparisons multiplied at a time: the product stays in the processor's cache
 
 
@@ -101,21 +102,71 @@ def bounds(values: Floats, present: Floats, region: Region) -> tuple[Floats, Flo
     return low, high
 
 
-@dataclass(frozen=True)
-class _Mixed:
-    """Undecided comparisons of rows with different gaps: x against r, each with values and presence."""
+def products(weights: ArrayLike) -> Floats:
+    """(c, n) weights -> (c, n (n + 1) / 2) products W_i W_j, i <= j: what comparisons across gaps are linear in."""
+    w = np.asarray(weights, dtype=np.float64)
+    i, j = np.triu_indices(w.shape[1])
+    return np.asarray(w[:, i] * w[:, j])
 
-    x: Floats
+
+def across_gaps(x: Floats, x_present: Floats, r: Floats, r_present: Floats) -> Floats:
+    """(m, n) rows each against a row with other gaps: (m, n (n + 1) / 2) coefficients of `products`.
+
+    s_x >= s_r means (x W) (r_present W) - (r W) (x_present W) >= 0; a hair is added, so that what is equal but for
+    rounding counts as equal.
+    """
+    i, j = np.triu_indices(x.shape[1])
+    off = i != j
+    found = x[:, i] * r_present[:, j] - r[:, i] * x_present[:, j]
+    found[:, off] += x[:, j[off]] * r_present[:, i[off]] - r[:, j[off]] * x_present[:, i[off]]
+    return np.asarray(found + _HAIR * np.where(off, 2.0, 1.0))
+
+
+@dataclass(frozen=True)
+class _Weightless:
+    """Comparisons in which some W leaves x without any weight: x ranks last there, but its product is 0."""
+
     x_present: Floats
-    r: Floats
     r_present: Floats
     segment: NDArray[np.intp]
 
-    def holds(self, w: Floats) -> Bools:
-        """(p, c): x scores at least as high as r."""
-        x_total, r_total = self.x_present @ w.T, self.r_present @ w.T
-        cross = (self.x @ w.T) * r_total >= (self.r @ w.T) * x_total
-        return np.asarray(np.where(r_total <= 0, True, np.where(x_total <= 0, False, cross)), dtype=bool)
+    def wrongly_held(self, w: Floats, segments: int) -> NDArray[np.int32] | None:
+        """(c, segments) comparisons to take off again; None where no candidate leaves any x without weight."""
+        lacks = self.x_present @ w.T <= 0
+        if not lacks.any():
+            return None
+        lacks &= self.r_present @ w.T > 0
+        found = np.zeros((len(w), segments), dtype=np.int32)
+        for c in np.flatnonzero(lacks.any(axis=0)):
+            found[c] = np.bincount(self.segment[lacks[:, c]], minlength=segments)
+        return found
+
+
+class _Packed:
+    """Many comparisons "coefficients times factors >= 0", counted by segment as bits."""
+
+    def __init__(self, segments: list[NDArray[np.float32]], width: int) -> None:
+        """segments: (m, width) coefficients each. They lie as (width, p), padded to whole bytes with "never"."""
+        sizes = np.array([len(d) for d in segments], dtype=np.intp)
+        self.owners = np.flatnonzero(sizes)
+        padded = -(-sizes // 8) * 8
+        starts = np.concatenate([[0], np.cumsum(padded)])[:-1].astype(np.intp)
+        self._coefficients = np.full((width, int(padded.sum())), -1.0, dtype=np.float32)
+        for i in self.owners:
+            self._coefficients[:, starts[i] : starts[i] + sizes[i]] = segments[i].T
+        self._starts = starts[self.owners] // 8
+
+    def count(self, factors: ArrayLike) -> NDArray[np.int32]:
+        """(c, width) factors of at least 0 that are not all 0 -> (c, owners) counts."""
+        f = np.ascontiguousarray(factors, dtype=np.float32)
+        width = self._coefficients.shape[1]
+        if not width:
+            return np.zeros((len(f), 0), dtype=np.int32)
+        bits = np.empty((len(f), width // 8), dtype=np.uint8)
+        for at in range(0, width, _CHUNK):
+            part = f @ self._coefficients[:, at : at + _CHUNK] >= 0
+            bits[:, at // 8 : (at + _CHUNK) // 8] = np.bitwise_count(np.packbits(part, axis=1))
+        return np.asarray(np.add.reduceat(bits, self._starts, axis=1, dtype=np.int32))
 
 
 class Segments:
@@ -130,72 +181,70 @@ class Segments:
         self.stop = stop
         self._base: list[int] = []
         self._linear: list[NDArray[np.float32]] = []
-        self._mixed: list[tuple[Floats, Floats, Floats, Floats]] = []
-        self._ready: tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp], _Mixed | None] | None = None
+        self._across: list[NDArray[np.float32]] = []
+        self._weightless: list[tuple[Floats, Floats, NDArray[np.intp]]] = []
+        self._ready: tuple[_Packed, _Packed, _Weightless] | None = None
 
     @property
     def undecided(self) -> int:
         """Comparisons that depend on the candidate."""
-        return sum(len(d) for d in self._linear) + sum(len(m[0]) for m in self._mixed)
+        return sum(len(part) for part in (*self._linear, *self._across))
 
-    def add(self, x: Floats, x_present: Floats, r: Floats, r_present: Floats, *, known: int = 0) -> None:
-        """One segment: (m, n) rows x against one row r (n,), as `split` gives them.
+    def add(
+        self,
+        x: Floats,
+        x_present: Floats,
+        r: Floats,
+        r_present: Floats,
+        *,
+        owner: NDArray[np.intp],
+        known: NDArray[np.intp],
+    ) -> None:
+        """len(known) further segments from (p, n) pairs of rows x and r, as `split` gives them.
 
-        known: rows beyond x that are known to score at least as high as r for every candidate.
+        owner: (p,) which of the new segments a pair belongs to, ascending. known: rows beyond x that are known to score
+        at least as high as r for every candidate.
         """
+        count = len(known)
         always, linear, mixed = settle(x, x_present, r, r_present, self.region)
-        base = known + int(always.sum())
-        n = self.region.centre.size
-        none = np.zeros((0, n))
-        enough = self.stop is not None and base >= self.stop
-        self._base.append(base)
-        difference = none.astype(np.float32) if enough else (x[linear] - r).astype(np.float32)
-        self._linear.append(difference)
-        rows = (none, none) if enough else (x[mixed], x_present[mixed])
-        count = len(rows[0])
-        self._mixed.append((*rows, np.tile(r, (count, 1)), np.tile(r_present, (count, 1))))
+        base = known + np.bincount(owner[always], minlength=count)
+        if self.stop is not None:
+            wanted = (base < self.stop)[owner]
+            linear, mixed = linear & wanted, mixed & wanted
+        across = across_gaps(x[mixed], x_present[mixed], r[mixed], r_present[mixed])
+        weightless = mixed & ((x_present @ self.region.corners.T).min(axis=1) <= 1e-9)
+        first = len(self._base)
+        self._base += base.tolist()
+        self._linear += _parts((x[linear] - r[linear]).astype(np.float32), owner[linear], count)
+        self._across += _parts(across.astype(np.float32), owner[mixed], count)
+        self._weightless.append((x_present[weightless], r_present[weightless], owner[weightless] + first))
         self._ready = None
 
     def count(self, weights: Floats) -> NDArray[np.int32]:
         """(c, n) weights inside the region -> (c, segments) counts."""
         if self._ready is None:
             self._ready = self._prepare()
-        differences, starts, owners, mixed = self._ready
+        linear, across, weightless = self._ready
         counts = np.tile(np.array(self._base, dtype=np.int32), (len(weights), 1))
-        if starts.size:
-            bits = np.empty((len(weights), differences.shape[1] // 8), dtype=np.uint8)
-            w = np.ascontiguousarray(weights, dtype=np.float32)
-            for at in range(0, differences.shape[1], _CHUNK):
-                part = w @ differences[:, at : at + _CHUNK] >= 0
-                bits[:, at // 8 : (at + _CHUNK) // 8] = np.bitwise_count(np.packbits(part, axis=1))
-            counts[:, owners] += np.add.reduceat(bits, starts // 8, axis=1, dtype=np.int32)
-        if mixed is not None:
-            for c, held in enumerate(mixed.holds(weights).T):
-                counts[c] += np.bincount(mixed.segment[held], minlength=len(self._base)).astype(np.int32)
-        return counts
+        counts[:, linear.owners] += linear.count(weights)
+        counts[:, across.owners] += across.count(products(weights))
+        wrong = weightless.wrongly_held(weights, len(self._base))
+        return counts if wrong is None else counts - wrong
 
-    def _prepare(
-        self,
-    ) -> tuple[NDArray[np.float32], NDArray[np.intp], NDArray[np.intp], _Mixed | None]:
-        """Lay the differences out as (n, p), each segment padded to whole bytes with "never"."""
+    def _prepare(self) -> tuple[_Packed, _Packed, _Weightless]:
         n = self.region.centre.size
-        sizes = np.array([len(d) for d in self._linear], dtype=np.intp)
-        owners = np.flatnonzero(sizes)
-        padded = -(-sizes // 8) * 8
-        starts = np.concatenate([[0], np.cumsum(padded)])[:-1].astype(np.intp)
-        differences = np.full((n, int(padded.sum())), -1.0, dtype=np.float32)
-        for i in owners:
-            differences[:, starts[i] : starts[i] + sizes[i]] = self._linear[i].T
-        mixed = None
-        if any(len(m[0]) for m in self._mixed):
-            x, xp, r, rp = (np.concatenate([m[i] for m in self._mixed]) for i in range(4))
-            owner = np.repeat(np.arange(len(self._mixed)), [len(m[0]) for m in self._mixed])
-            mixed = _Mixed(x, xp, r, rp, owner)
-        return differences, starts[owners], owners, mixed
+        none = (np.zeros((0, n)), np.zeros((0, n)), np.zeros(0, dtype=np.intp))
+        x, r, owner = (np.concatenate([none[i], *(part[i] for part in self._weightless)]) for i in range(3))
+        return _Packed(self._linear, n), _Packed(self._across, n * (n + 1) // 2), _Weightless(x, r, owner)
+
+
+def _parts(rows: NDArray[np.float32], owner: NDArray[np.intp], count: int) -> list[NDArray[np.float32]]:
+    """Rows of each of `count` owners; owner is ascending."""
+    return np.split(rows, np.searchsorted(owner, np.arange(1, count))) if count else []
 
 
 def settle(x: Floats, x_present: Floats, r: Floats, r_present: Floats, region: Region) -> tuple[Bools, Bools, Bools]:
-    """Compare (m, n) rows x with r ((n,) or (m, n)) over the region: three (m,) masks.
+    """Compare (m, n) rows x with r (m, n) over the region: three (m,) masks.
 
     always: x >= r for every W. linear / mixed: undecided, with the same gaps as r or with others.
     The remaining rows never reach r.
@@ -207,7 +256,7 @@ def settle(x: Floats, x_present: Floats, r: Floats, r_present: Floats, region: R
     never = at_corners.max(axis=1) < -EPSILON
     if not same.all():
         x_low, x_high = bounds(x, x_present, region)
-        r_low, r_high = bounds(np.atleast_2d(r), np.atleast_2d(r_present), region)
+        r_low, r_high = bounds(r, r_present, region)
         always = np.where(same, always, x_low > r_high + EPSILON)
         never = np.where(same, never, x_high < r_low - EPSILON)
     open_ = ~always & ~never

@@ -27,6 +27,7 @@ class ActionKind(enum.StrEnum):
     """What is to be done for a cluster."""
 
     NO_DATA = "no_data"
+    RESTING = "resting"
     NONE = "none"
     THRESHOLD = "threshold"
     WEIGHTS = "weights"
@@ -98,6 +99,7 @@ class Action:
         """Short name: "no data", "no change", "threshold", "weights 3 %"."""
         names = {
             ActionKind.NO_DATA: "no data",
+            ActionKind.RESTING: "resting",
             ActionKind.NONE: "no change",
             ActionKind.THRESHOLD: "threshold",
         }

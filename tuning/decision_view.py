@@ -17,12 +17,16 @@ from tuning.tree_chart import tree_svg
 
 ACTION_WORDS = {
     "no_data": "not enough evidence",
+    "resting": "resting after a rollback",
     "none": "no change",
     "threshold": "threshold",
     "weights": "weights",
 }
+UNDECIDED = ("no_data", "resting")
+"""Actions that the tree was not asked for."""
 FIGURE_WORDS = {
     "map100": "Held-out mAP@100",
+    "safety": "Conflicts pre-selected or on the first page",
     "recall": "Recall of the pre-selection",
     "precision": "Precision of the pre-selection",
     "f1": "F1 of the pre-selection",
@@ -30,7 +34,7 @@ FIGURE_WORDS = {
     "pc": "PC, share of the pre-selection that was changed",
     "accuracy": "Accuracy of the pre-selection (1 − PC)",
 }
-_WORDS = {**DESCRIPTOR_WORDS, "threshold": "Threshold"}
+WORDS = {**DESCRIPTOR_WORDS, "threshold": "Threshold"}
 
 
 class DecisionRow:
@@ -44,6 +48,10 @@ class DecisionRow:
         return _name(self.decision)
 
     @property
+    def decided(self) -> bool:
+        return self.decision.action not in UNDECIDED
+
+    @property
     def action(self) -> str:
         words = ACTION_WORDS.get(self.decision.action, self.decision.action)
         return f"{words} within {100 * self.decision.step:g} %" if self.decision.step else words
@@ -52,7 +60,7 @@ class DecisionRow:
     def changes(self) -> SafeString:
         """Weights and threshold before and after; empty where nothing was looked for."""
         before, after = _shares(self.decision.before), _shares(self.decision.after)
-        return before_after(before, after, _WORDS) if before or after else SafeString("")
+        return before_after(before, after, WORDS) if before or after else SafeString("")
 
     @property
     def changed(self) -> bool:
@@ -96,17 +104,18 @@ def parameter_rows(found: ParameterSet) -> dict[str, Any]:
     parameters = found.unpack()
     names = parameters.names
 
-    def row(label: str, values: Any) -> dict[str, Any]:
+    def row(label: str, cluster: int | None, values: Any) -> dict[str, Any]:
         weights = [{"name": name, "share": values.weights.get(name, 0.0)} for name in names]
         return {
             "label": label,
+            "cluster": cluster,
             "weights": weights,
             "threshold": values.threshold,
             "extension": values.extension,
         }
 
-    rows = [row("Register", parameters.default)]
-    rows += [row(f"Cluster {number}", values) for number, values in sorted(parameters.clusters.items())]
+    rows = [row("Register", None, parameters.default)]
+    rows += [row(f"Cluster {number}", number, values) for number, values in sorted(parameters.clusters.items())]
     return {
         "names": names,
         "rows": rows,
@@ -134,7 +143,7 @@ def tree_of(decisions: Sequence[ClusterDecision]) -> SafeString:
     ways = {}
     for decision in decisions:
         point = (decision.pc, decision.dc, decision.ac)
-        if decision.action != "no_data" and None not in point:
+        if decision.action not in UNDECIDED and None not in point:
             ways[_name(decision)] = _tree().path(*point)
     return tree_svg(_tree().to_json(), ways)
 
@@ -172,12 +181,19 @@ def metric_rows(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [row for row in rows if row["value"] is not None]
 
 
-def worst_queries(gate: Mapping[str, Any], limit: int = 5) -> list[dict[str, Any]]:
-    """Held-out queries that lose most; the gate stores the deltas worst first."""
-    deltas = [
-        one for one in gate.get("deltas") or [] if isinstance(one, dict) and isinstance(one.get("delta"), int | float)
+def deltas_of(gate: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The held-out queries with their change of AP@100, worst first as the gate stores them, `points` added."""
+    keys = ("ap_before", "ap_after", "delta")
+    return [
+        {**one, "name": str(one.get("name", "")), "points": 100 * one["delta"]}
+        for one in gate.get("deltas") or []
+        if isinstance(one, dict) and all(isinstance(one.get(key), int | float) for key in keys)
     ]
-    return [{**one, "points": 100 * one["delta"]} for one in deltas[:limit] if one["delta"] < 0]
+
+
+def worst_queries(gate: Mapping[str, Any], limit: int = 5) -> list[dict[str, Any]]:
+    """Held-out queries that lose most."""
+    return [one for one in deltas_of(gate)[:limit] if one["delta"] < 0]
 
 
 def _name(decision: ClusterDecision) -> str:

@@ -6,38 +6,57 @@ import numpy as np
 from django.db.models import Max, Q, QuerySet
 
 from feedback.models import Conclusion, Impression
-from feedback.selectors import conclusions_between
+from feedback.propensity import PropensityModel
+from feedback.selectors import conclusions_between, propensity_at
 from search.retrieval.parameters import Parameters
 from tuning.feedback_objective import LoggedSearch
 from tuning.models import ClusterDecision, TuningRun
 
+_USES_NOTHING = ("no_data", "resting")
 _SELECTED = (Impression.Outcome.ADDED, Impression.Outcome.KEPT)
 
 
 def evidence_starts() -> dict[int | None, datetime]:
     """Until when each cluster's evidence has been used; key None: the register's own parameters.
 
-    A decision for want of evidence uses nothing up. Looking at the register's parameters every week uses the
-    clusters' evidence up only when they change: then what was recorded under the old ones is past.
+    A decision for want of evidence, and one put off, use nothing up. Looking at the register's parameters every week
+    uses the clusters' evidence up only when they change: then what was recorded under the old ones is past.
     """
-    counted = ClusterDecision.objects.exclude(action="no_data").exclude(run__kind=TuningRun.Kind.DRY_RUN)
+    counted = ClusterDecision.objects.exclude(action__in=_USES_NOTHING).exclude(run__kind=TuningRun.Kind.DRY_RUN)
     counted = counted.filter(run__finished_at__isnull=False).exclude(run__state=TuningRun.State.FAILED)
     counted = counted.exclude(Q(cluster=None) & (~Q(state="accepted") | Q(run__proposed=None)))
-    return dict(
+    starts = dict(
         counted.order_by().values("cluster").annotate(until=Max("run__evidence_until")).values_list("cluster", "until")
     )
+    # What waited before it went live changed its clusters only then.
+    waited = counted.filter(state="accepted", run__decided_at__isnull=False).exclude(
+        run__state=TuningRun.State.REJECTED
+    )
+    late = waited.order_by().values("cluster").annotate(until=Max("run__decided_at")).values_list("cluster", "until")
+    for cluster, until in late:
+        starts[cluster] = max(until, starts.get(cluster) or until)
+    return starts
 
 
 def fresh_conclusions(live: Parameters, until: datetime) -> QuerySet[Conclusion]:
     """Conclusions that no decision has used yet and that fit the live descriptors and clusters.
 
-    Similarities under another calibration or other descriptors do not compare, so such searches are left out.
+    Similarities under another calibration or other descriptors do not compare, so such searches are left out, and
+    so are those whose list was drafted from two sets: they say which is better, not how good the live one is.
     """
-    fitting = Q(
+    return conclusions_between(None, until).filter(_fitting(live), _unused(live))
+
+
+def _fitting(live: Parameters) -> Q:
+    return Q(
         search__parameter_set__parameters__descriptors_version=live.descriptors_version,
         search__parameter_set__parameters__calibration_version=live.calibration_version,
         search__clusters_version=live.clusters_version,
+        search__candidate_set=None,
     )
+
+
+def _unused(live: Parameters) -> Q:
     unused = Q()
     for cluster, used_until in evidence_starts().items():
         if used_until is None:
@@ -46,32 +65,56 @@ def fresh_conclusions(live: Parameters, until: datetime) -> QuerySet[Conclusion]
             unused &= Q(at__gt=used_until) | Q(search__cluster__in=list(live.clusters))
         else:
             unused &= ~Q(search__cluster=cluster, at__lte=used_until)
-    return conclusions_between(None, until).filter(fitting, unused)
+    return unused
 
 
 def logged_searches(live: Parameters, until: datetime, *, names: tuple[str, ...]) -> list[LoggedSearch]:
     """`fresh_conclusions` as the pure policy reads them; `names` gives the order of the similarities."""
+    return as_logged(fresh_conclusions(live, until), propensity_at(until), names=names)
+
+
+def earlier_searches(live: Parameters, until: datetime, *, names: tuple[str, ...], most: int) -> list[LoggedSearch]:
+    """The latest `most` searches that a run has decided by already: they still say which parameters agree."""
+    fitting = conclusions_between(None, until).filter(_fitting(live))
+    used = fitting.exclude(pk__in=fresh_conclusions(live, until).values("pk"))
+    latest = list(used.order_by("-id").values_list("pk", flat=True)[:most])
+    found = Conclusion.objects.filter(pk__in=latest).select_related("search").order_by("id")
+    return as_logged(found, propensity_at(until), names=names)
+
+
+def as_logged(
+    conclusions: QuerySet[Conclusion], propensity: PropensityModel, *, names: tuple[str, ...]
+) -> list[LoggedSearch]:
+    """Concluded searches as the pure modules read them, rows in the order in which they were shown."""
     found = []
-    for conclusion in fresh_conclusions(live, until).iterator(chunk_size=200):
+    for conclusion in conclusions.iterator(chunk_size=200):
         rows = list(
-            conclusion.impressions.order_by("rank").values_list(
-                "similarities", "score", "preselected", "outcome", "seen"
+            conclusion.impressions.order_by("position").values_list(
+                "similarities", "score", "preselected", "above_cut", "outcome", "seen", "position"
             )
         )
         if not rows:
             continue
+        similarities, scores, preselected, above_cut, outcomes, reached, positions = zip(*rows, strict=True)
+        selected = np.array([outcome in _SELECTED for outcome in outcomes], dtype=bool)
+        seen = np.array(reached, dtype=bool)
+        above = np.array(
+            [shown if cut is None else cut for shown, cut in zip(preselected, above_cut, strict=True)], dtype=bool
+        )
+        plain = conclusion.search.plain
         found.append(
             LoggedSearch(
                 key=conclusion.search.image_sha256 or str(conclusion.search_id),
                 examiner=conclusion.by_id,
                 cluster=conclusion.search.cluster,
-                similarities=np.array(
-                    [[_number(row[0].get(name)) for name in names] for row in rows], dtype=np.float32
-                ),
-                scores=np.array([row[1] for row in rows], dtype=np.float64),
-                preselected=np.array([row[2] for row in rows], dtype=bool),
-                selected=np.array([row[3] in _SELECTED for row in rows], dtype=bool),
-                seen=np.array([row[4] for row in rows], dtype=bool),
+                similarities=np.array([[_number(row.get(name)) for name in names] for row in similarities], np.float32),
+                scores=np.array(scores, dtype=np.float64),
+                # Shown plain, the cut is judged by what it would have pre-selected, where somebody looked.
+                preselected=above & (seen | selected) if plain else above,
+                selected=selected,
+                seen=seen,
+                propensity=None if propensity.is_flat else propensity.at(np.array(positions) - 1),
+                blind=plain,
             )
         )
     return found

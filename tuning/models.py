@@ -10,6 +10,8 @@ class TuningRun(models.Model):
     """One pass from evidence to a verdict. Dry runs leave everything as it was.
 
     A run of kind ENCODER proposes an encoder that was trained on the office's feedback (tuning/encoder_training.py).
+    One of kind FOLLOW_UP took a set back because examiners contradicted it (tuning/aftercare.py). One that is PROPOSED
+    made a set that waits: for the searches that compare it with the live one, or for an administrator.
     """
 
     class Kind(models.TextChoices):
@@ -17,6 +19,7 @@ class TuningRun(models.Model):
         MANUAL = "manual", "by hand"
         DRY_RUN = "dry_run", "dry run"
         ENCODER = "encoder", "encoder"
+        FOLLOW_UP = "follow_up", "follow-up"
 
     class State(models.TextChoices):
         QUEUED = "queued", "waiting"
@@ -41,6 +44,7 @@ class TuningRun(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True, help_text="when what was proposed was promoted or rejected")
     attempts = models.PositiveSmallIntegerField(default=0)
     progress = models.FloatField(default=0.0)
     evidence_from = models.DateTimeField(null=True)
@@ -72,7 +76,7 @@ class ClusterDecision(models.Model):
     dc = models.FloatField(null=True)
     ac = models.FloatField(null=True)
     action = models.CharField(max_length=16)
-    state = models.CharField(max_length=10, default="none", help_text="no_data, none, rejected or accepted")
+    state = models.CharField(max_length=10, default="none", help_text="no_data, resting, none, rejected or accepted")
     step = models.FloatField(default=0.0)
     path = models.JSONField(default=list)
     reason = models.TextField()

@@ -21,6 +21,10 @@ from tuning.comparisons import EPSILON, Floats, Region, Segments, bounds, scores
 
 __all__ = ["HeldOut", "HeldOutObjective", "HeldOutQuery", "HeldOutScores", "evaluate_each"]
 
+FIRST_PAGE = 24
+"""Results on the first page."""
+RELIED = 0.7
+"""Precision from which on a pre-selection is relied upon."""
 _NEVER = np.iinfo(np.int32).max
 
 
@@ -84,10 +88,17 @@ class HeldOutScores:
     precision: Floats  # of the pre-selection; 1 where nothing is pre-selected
     recall: Floats  # of the pre-selection
     f1: Floats  # of the pre-selection; 0 where nothing right is pre-selected
+    safety: Floats  # share of the relevant that an examiner cannot miss: pre-selected or on the first page
+    first: Floats  # share of the relevant on the first page
+
+    def relied(self, live_precision: float) -> Floats:
+        """What an examiner cannot miss, (c, q). A pre-selection that is mostly wrong is not read to its end: while
+        too little of the live one is right (RELIED), only the first page counts."""
+        return self.safety if live_precision >= RELIED else self.first
 
     def mean(self) -> HeldOutScores:
         """The same figures averaged over the queries: each (c,)."""
-        parts = (self.ap100, self.recall100, self.precision, self.recall, self.f1)
+        parts = (self.ap100, self.recall100, self.precision, self.recall, self.f1, self.safety, self.first)
         return HeldOutScores(*(p.mean(axis=1) for p in parts))
 
 
@@ -120,13 +131,14 @@ class HeldOutObjective:
             low, high = bounds(x, xp, region)
             relevant = np.flatnonzero(query.relevant)
             others = query.others()
-            for column, r in enumerate(relevant):
-                # Most marks lie wholly above or below this one: only the rest is compared row by row.
-                above = others & (low > high[r] + EPSILON)
-                rows = others & ~above & (high >= low[r] - EPSILON)
-                rows[r] = False
-                self._ranks.add(x[rows], xp[rows], x[r], xp[r], known=int(above.sum()))
-                place.append((number, column))
+            # Most marks lie wholly above or below a relevant one: only the rest is compared row by row.
+            above = others & (low > high[relevant, None] + EPSILON)
+            rows = others & ~above & (high >= low[relevant, None] - EPSILON)
+            rows[np.arange(relevant.size), relevant] = False
+            owner, row = np.nonzero(rows)
+            r = relevant[owner]
+            self._ranks.add(x[row], xp[row], x[r], xp[r], owner=owner, known=above.sum(axis=1))
+            place += [(number, column) for column in range(relevant.size)]
             relevant_counts.append(relevant.size)
             self._cut.add(x[relevant], xp[relevant])
             others[relevant] = False
@@ -154,7 +166,11 @@ class HeldOutObjective:
         ranks[:, self._place[0], self._place[1]] = self._ranks.count(w) + 1
         ap, recall = _ap_and_recall(np.sort(ranks, axis=2), self._relevant, self.k)
         passed = self._cut.count(w, tau)
-        return ap, recall, *_preselection(passed[:, 0::2], passed[:, 1::2], self._relevant)
+        hits = passed[:, 0::2]
+        first = (ranks <= FIRST_PAGE).sum(axis=2)
+        safety = np.maximum(hits, first) / self._relevant  # both hold the highest scores: the larger is the union
+        preselection = _preselection(hits, passed[:, 1::2], self._relevant)
+        return ap, recall, *preselection, safety, first / self._relevant
 
 
 def evaluate_each(held_out: HeldOut, weights: ArrayLike, thresholds: ArrayLike, *, k: int = 100) -> HeldOutScores:
@@ -176,9 +192,11 @@ def evaluate_each(held_out: HeldOut, weights: ArrayLike, thresholds: ArrayLike, 
         ap, recall = _ap_and_recall(ranks.reshape(1, 1, -1), count, k)
         hit, all_passed = (target >= tau[i]).sum(), (others >= tau[i]).sum()
         cut = _preselection(np.array([[hit]]), np.array([[all_passed - hit]]), count)
-        columns.append([float(v[0, 0]) for v in (ap, recall, *cut)])
-    table = np.array(columns, dtype=np.float64).reshape(q, 5)
-    return HeldOutScores(*(table[None, :, i] for i in range(5)))
+        first = (ranks <= FIRST_PAGE).sum()
+        found = [float(v[0, 0]) for v in (ap, recall, *cut)]
+        columns.append([*found, max(hit, first) / target.size, first / target.size])
+    table = np.array(columns, dtype=np.float64).reshape(q, 7)
+    return HeldOutScores(*(table[None, :, i] for i in range(7)))
 
 
 class _Cut:

@@ -20,7 +20,7 @@ from tuning.comparisons import Floats, Region, project
 from tuning.feedback_objective import FeedbackConfig, FeedbackObjective, LoggedSearch
 from tuning.objective import HeldOut, HeldOutObjective
 
-__all__ = ["Found", "Objective", "SearchConfig", "Trial", "find"]
+__all__ = ["Found", "Objective", "Prepared", "SearchConfig", "Trial", "find"]
 
 
 @dataclass(frozen=True)
@@ -28,21 +28,27 @@ class SearchConfig:
     """How long to look, and what counts. The value of a candidate is its gain over the live parameters:
 
     feedback * (agreement with logged selections) + ranking * mAP@100 + selection * F1 of the pre-selection
-    - guard * (losses of mAP@100 and of recall of the pre-selection) - stay * (share of the allowed step)
+    - guard * (losses of mAP@100, of safety and of F1) - stay * (share of the allowed step)
+
+    Safety is the share of true conflicts that are pre-selected or on the first page (gate.py).
     """
 
     rounds: int = 32
     cloud: int = 64
-    feedback: float = 0.5
-    ranking: float = 0.3
+    feedback: float = 0.4
+    ranking: float = 0.4
     selection: float = 0.2
     guard: float = 5.0  # the gate tolerates next to no loss, so the search avoids it from the start
+    average: float = 0.04  # share of all candidates, the best ones, whose mean is taken: one alone is luck
     stay: float = 0.002  # of two equally good candidates the nearer one wins
-    smallest_gain: float = 0.001
+    smallest_gain: float = 0.003
 
     def __post_init__(self) -> None:
         if self.rounds < 1 or self.cloud < 1:
             raise ValueError("A search needs at least one round and one candidate a round.")
+
+
+Prepared = dict[tuple[float, ...], HeldOutObjective]
 
 
 @dataclass(frozen=True)
@@ -82,14 +88,24 @@ class Objective:
         thresholds: tuple[float, float],
         live: tuple[Floats, float],
         config: SearchConfig,
+        prepared: Prepared | None = None,
     ) -> None:
-        """query_weights: (q,) that sum to 1. thresholds: where tau may go. live: weights and tau now."""
+        """query_weights: (q,) that sum to 1. thresholds: where tau may go. live: weights and tau now.
+
+        prepared: comparisons of the same held-out queries, kept by region and thresholds; filled here.
+        """
         started = time.perf_counter()
         self.region, self.thresholds, self.live, self.config = region, thresholds, live, config
         self._query_weights = query_weights
         self._feedback = FeedbackObjective(feedback, region, feedback_config)
         asked = min(thresholds[0], live[1]), max(thresholds[1], live[1])
-        self._held_out = HeldOutObjective(held_out, region, thresholds=asked)
+        prepared = {} if prepared is None else prepared
+        key = (*np.round(region.centre, 9).tolist(), region.radius, *asked)
+        if key not in prepared:
+            prepared[key] = HeldOutObjective(held_out, region, thresholds=asked)
+        self._held_out = prepared[key]
+        mean = self._held_out.evaluate(live[0][None], np.array([live[1]])).mean()
+        self._live_precision = float(mean.precision[0])
         self._live_parts = self._parts(live[0][None], np.array([live[1]]))
         self.seconds = time.perf_counter() - started
 
@@ -97,18 +113,18 @@ class Objective:
         """(c, n) candidates and (c,) thresholds -> (c,) gains; 0 is as good as the live parameters."""
         w, tau = np.asarray(weights, dtype=np.float64), np.asarray(thresholds, dtype=np.float64)
         c = self.config
-        feedback, ranking, f1, recall = (
+        feedback, ranking, f1, safety = (
             now - live for now, live in zip(self._parts(w, tau), self._live_parts, strict=True)
         )
         gain = c.feedback * feedback + c.ranking * ranking + c.selection * f1
-        loss = np.maximum(0.0, -ranking) + np.maximum(0.0, -recall)
+        loss = np.maximum(0.0, -ranking) + np.maximum(0.0, -safety) + np.maximum(0.0, -f1)
         return np.asarray(gain - c.guard * loss - c.stay * self._distance(w, tau), dtype=np.float64)
 
     def _parts(self, w: Floats, tau: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         held_out = self._held_out.evaluate(w, tau)
         mean = self._query_weights
         value = self._feedback.evaluate(w, tau).value
-        return value, held_out.ap100 @ mean, held_out.f1 @ mean, held_out.recall @ mean
+        return value, held_out.ap100 @ mean, held_out.f1 @ mean, held_out.relied(self._live_precision) @ mean
 
     def _distance(self, w: Floats, tau: Floats) -> Floats:
         """How much of the allowed step a candidate uses, 0..1."""
@@ -143,6 +159,7 @@ def find(objective: Objective, *, start: tuple[Floats, float], seed: int) -> Fou
         rng = np.random.default_rng(seed)
         best_w, best_tau, best_value = start[0], start[1], -math.inf
         trials = []
+        seen: list[tuple[Floats, Floats, Floats]] = []
         for number in range(c.rounds):
             trial = study.ask(space)
             offset = np.array([trial.params.get(f"u{i}", 0.0) for i in range(n)])
@@ -154,6 +171,7 @@ def find(objective: Objective, *, start: tuple[Floats, float], seed: int) -> Fou
             w, tau = _cloud(middle, scale, c.cloud, objective, rng)
             w[0], tau[0] = centre
             values = objective.values(w, tau)
+            seen.append((w, tau, values))
             top = int(values.argmax())
             study.tell(trial, float(values[0]))
             if top:
@@ -164,8 +182,25 @@ def find(objective: Objective, *, start: tuple[Floats, float], seed: int) -> Fou
             trials.append(Trial(number, tuple(map(float, w[top])), float(tau[top]), float(values[top]), best_value))
     finally:
         optuna.logging.set_verbosity(verbosity)
+    best_w, best_tau, best_value = _mean_of_best(objective, seen, (best_w, best_tau, best_value))
     seconds = objective.seconds + time.perf_counter() - began
     return Found(best_w, best_tau, best_value, tuple(trials), c.rounds * c.cloud, seconds)
+
+
+def _mean_of_best(
+    objective: Objective, seen: list[tuple[Floats, Floats, Floats]], best: tuple[Floats, float, float]
+) -> tuple[Floats, float, float]:
+    """The mean of the best candidates where it gains at least half of what the best one does, else the best one.
+
+    The region is convex, so a mean of candidates is a candidate. It gains a little less where it was looked for, and
+    more elsewhere.
+    """
+    w, tau, values = (np.concatenate([part[i] for part in seen]) for i in range(3))
+    many = max(1, round(objective.config.average * len(values)))
+    top = np.argsort(-values, kind="stable")[:many]
+    mean, cut = project(w[top].mean(axis=0), objective.region), np.clip(tau[top].mean(), *objective.thresholds)
+    value = float(objective.values(mean, np.array([cut]))[0])
+    return (mean[0], float(cut), value) if value > max(0.5 * best[2], objective.config.smallest_gain) else best
 
 
 def _cloud(

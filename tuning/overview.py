@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Q
+from django.urls import reverse
 from django.utils import timezone
 from django_celery_beat.models import PeriodicTask
 
@@ -35,12 +36,25 @@ class ClusterEvidence:
 
     @property
     def share(self) -> float:
-        """How much of the smallest number of searches is there, 0..1."""
-        return min(1.0, self.searches / settings.TM_TUNING_MIN_SEARCHES)
+        """How much of what a decision needs is there, 0..1: of searches or of examiners, whichever lacks more."""
+        wanted = settings.TM_TUNING_MIN_SEARCHES, settings.TM_TUNING_MIN_EXAMINERS
+        return min(1.0, self.searches / wanted[0], self.examiners / wanted[1])
 
     @property
     def enough(self) -> bool:
         return self.searches >= settings.TM_TUNING_MIN_SEARCHES and self.examiners >= settings.TM_TUNING_MIN_EXAMINERS
+
+    @property
+    def words(self) -> str:
+        if self.enough:
+            return (
+                f"enough: {self.searches} search{'' if self.searches == 1 else 'es'} "
+                f"by {self.examiners} examiner{'' if self.examiners == 1 else 's'}"
+            )
+        return (
+            f"not enough yet: {self.searches} of {settings.TM_TUNING_MIN_SEARCHES} searches, "
+            f"{self.examiners} of {settings.TM_TUNING_MIN_EXAMINERS} examiners"
+        )
 
 
 def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
@@ -48,17 +62,20 @@ def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
     live_set = live_parameter_set()
     if live_set is None:
         return []
-    before = Q(impressions__seen=True, impressions__preselected=True)
+    # A search shown plain is counted by what the cut would have pre-selected, as in the run itself.
     Outcome = Impression.Outcome
+    seen, above = Q(impressions__seen=True), Q(impressions__above_cut=True)
+    left_out = seen & above & Q(impressions__outcome=Outcome.UNTOUCHED)
+    below = Q(impressions__above_cut=False) | Q(impressions__above_cut=None)
     rows = (
         Conclusion.objects.filter(pk__in=fresh_conclusions(live_set.unpack(), now or timezone.now()).values("pk"))
         .order_by()
         .values("pk", "at", "by_id", "search__cluster")
         .annotate(
-            evaluated=Count("impressions", filter=Q(impressions__seen=True)),
-            before=Count("impressions", filter=before),
-            plus=Count("impressions", filter=Q(impressions__outcome=Outcome.ADDED)),
-            minus=Count("impressions", filter=Q(impressions__outcome=Outcome.REMOVED)),
+            evaluated=Count("impressions", filter=seen),
+            before=Count("impressions", filter=seen & (above | Q(impressions__preselected=True))),
+            plus=Count("impressions", filter=below & Q(impressions__outcome=Outcome.ADDED)),
+            minus=Count("impressions", filter=left_out | Q(impressions__outcome=Outcome.REMOVED)),
         )
     )
     gathered: dict[int | None, list[tuple[int, ChangeMetrics]]] = {}
@@ -72,6 +89,14 @@ def evidence_so_far(now: datetime | None = None) -> list[ClusterEvidence]:
             ClusterEvidence(cluster, total.searches, total.examiners, total.additions, total.removals, total.pc)
         )
     return sorted(found, key=lambda one: (-one.searches, one.cluster if one.cluster is not None else -1))
+
+
+def evidence_of_cluster(cluster: int | None) -> ClusterEvidence | None:
+    """The same for one cluster, 0 searches where nothing has gathered; None for the register, which reads them all."""
+    if cluster is None:
+        return None
+    empty = ClusterEvidence(cluster, 0, 0, 0, 0, 0.0)
+    return next((one for one in evidence_so_far() if one.cluster == cluster), empty)
 
 
 def _counted(row: Mapping[str, Any]) -> ChangeMetrics:
@@ -93,10 +118,10 @@ def next_scheduled(now: datetime | None = None) -> datetime | None:
 
 def finished_runs() -> list[TuningRun]:
     """The latest finished real runs of parameters, oldest first; dry runs changed nothing and are no part of the line,
-    nor are encoders: none serves before an administrator says so."""
+    nor are encoders: none serves before an administrator says so. A follow-up shows as the rollback that it is."""
     rows = (
         TuningRun.objects.filter(finished_at__isnull=False)
-        .exclude(kind__in=(TuningRun.Kind.DRY_RUN, TuningRun.Kind.ENCODER))
+        .exclude(kind__in=(TuningRun.Kind.DRY_RUN, TuningRun.Kind.ENCODER, TuningRun.Kind.FOLLOW_UP))
         .order_by("-finished_at")
     )
     return list(rows.exclude(state=TuningRun.State.FAILED).prefetch_related("decisions")[:_CHART_RUNS])[::-1]
@@ -116,6 +141,7 @@ def timeline_points(runs: Sequence[TuningRun]) -> list[TimelinePoint]:
         points.append(
             TimelinePoint(
                 label=f"run {run.pk}",
+                link=reverse("tuning-run", args=[run.pk]),
                 at=run.finished_at or run.created_at,
                 pc=pc,
                 accuracy=accuracy,
@@ -145,8 +171,34 @@ def timeline_events(runs: Sequence[TuningRun]) -> list[TimelineEvent]:
         place = before - 0.5 if back or event.parameter_set_id not in at_run else float(at_run[event.parameter_set_id])
         verb = "rolled back to" if back else "went live:"
         text = f"{event.at:%d %b %Y %H:%M}: {verb} P{event.parameter_set_id}, by {event.actor}. {event.reason}"
-        events.append(TimelineEvent(place, f"{'↩' if back else ''}P{event.parameter_set_id}", text, back))
+        label = f"{'↩' if back else ''}P{event.parameter_set_id}"
+        link = reverse("parameter-set", args=[event.parameter_set_id])
+        events.append(TimelineEvent(place, label, text, back, link))
     return events
+
+
+def live_history(most: int = 8) -> list[ParameterSetEvent]:
+    """The latest sets that went live or came back, newest first."""
+    events = ParameterSetEvent.objects.filter(kind=ParameterSetEvent.Kind.LIVE).select_related("parameter_set")
+    return list(events.order_by("-id")[:most])
+
+
+def rollback_targets(events: Sequence[ParameterSetEvent], live: ParameterSet | None) -> dict[int, ParameterSet]:
+    """Sets among these events that can serve again: not live, and made for the descriptors of the live one."""
+    if live is None:
+        return {}
+    fitting = live.unpack().descriptors_version
+    return {
+        event.parameter_set_id: event.parameter_set
+        for event in events
+        if event.parameter_set_id != live.pk and event.parameter_set.unpack().descriptors_version == fitting
+    }
+
+
+def waiting_proposals() -> list[TuningRun]:
+    """Runs whose parameter set waits for an administrator's word, oldest first."""
+    rows = TuningRun.objects.filter(state=TuningRun.State.PROPOSED, proposed__isnull=False)
+    return list(rows.select_related("base", "proposed").order_by("pk"))
 
 
 def _mean_pc(decisions: Any) -> float | None:

@@ -12,7 +12,7 @@ no way in.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,11 +24,13 @@ from tuning.decision_table import Action, ActionKind, TableConfig, decide
 from tuning.feedback_objective import FeedbackConfig, LoggedSearch, replay, search_losses, search_weights
 from tuning.gate import GateConfig, Verdict, judge
 from tuning.objective import HeldOut, HeldOutScores, evaluate_each
-from tuning.optimiser import Objective, SearchConfig, find
+from tuning.optimiser import Objective, Prepared, SearchConfig, find
 from tuning.proposal import Proposal, State, WeekPlan
 
-__all__ = ["PolicyConfig", "Progress", "apply", "evidence_of", "plan_week", "propose"]
+__all__ = ["EARLIER", "PolicyConfig", "Progress", "apply", "between", "evidence_of", "plan_week", "propose"]
 
+EARLIER = 400
+"""Searches that a run may look back upon, besides those it decides by."""
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""
 
@@ -78,14 +80,19 @@ def plan_week(
     *,
     config: PolicyConfig | None = None,
     only_cluster: int | None = None,
+    resting: Mapping[int | None, str] | None = None,
+    earlier: Sequence[LoggedSearch] = (),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> WeekPlan:
     """Decide for every cluster that was searched, and put the accepted proposals together.
 
     parameters: live. searches: the concluded searches since the last run. fit, validate: held-out queries
-    of disjoint groups, with the descriptors of the parameters. The returned plan's parameters differ from
-    the live ones only where a cluster's proposal passed the gate and all of them passed it together.
+    of disjoint groups, with the descriptors of the parameters. resting: clusters (None = the default) that must not
+    change this week, each with the reason; their evidence is kept. earlier: searches that an earlier run has decided
+    by; they call for nothing any more, but still say which parameters agree with examiners. The returned plan's
+    parameters differ from the live ones only where a cluster's proposal passed the gate and all of them passed it
+    together.
     Raises ValueError when descriptors differ or a held-out split is empty.
     """
     c = config or PolicyConfig()
@@ -102,6 +109,11 @@ def plan_week(
         by_cluster[only_cluster] = []
         targets = [only_cluster]
 
+    rest = dict(resting or {})
+    before: dict[int | None, list[LoggedSearch]] = {}
+    for search in earlier:
+        before.setdefault(search.cluster, []).append(search)
+    prepared: Prepared = {}
     total = len(targets) + 1
     proposals: list[Proposal] = []
     register: list[Proposal] = []
@@ -111,17 +123,56 @@ def plan_week(
     if c.register and only_cluster is None and len(by_cluster) > 1:
         if progress:
             progress(0, total, "the whole register")
-        register = [propose(parameters, None, searches, fit, validate, config=c, seed=seed)]
+        register = [
+            _rests(parameters, None, searches, reason=rest[None], names=fit.descriptors, c=c)
+            if None in rest
+            else propose(
+                parameters, None, searches, fit, validate, config=c, earlier=earlier, seed=seed, prepared=prepared
+            )
+        ]
         toward = register[0].after if register[0].state == "accepted" else toward
     for done, target in enumerate(targets):
         if progress:
             progress(done, total, f"cluster {target}")
         own = by_cluster[target]
-        proposals.append(propose(parameters, target, own, fit, validate, config=c, toward=toward, seed=seed))
+        if target in rest:
+            proposals.append(_rests(parameters, target, own, reason=rest[target], names=fit.descriptors, c=c))
+            continue
+        past = before.get(target, [])
+        proposals.append(
+            propose(
+                parameters,
+                target,
+                own,
+                fit,
+                validate,
+                config=c,
+                toward=toward,
+                earlier=past,
+                seed=seed,
+                prepared=prepared,
+            )
+        )
     plan = _together(parameters, proposals + register, validate, c)
     if progress:
         progress(total, total, "done")
     return plan
+
+
+def _rests(
+    parameters: Parameters,
+    cluster: int | None,
+    searches: Sequence[LoggedSearch],
+    *,
+    reason: str,
+    names: Sequence[str],
+    c: PolicyConfig,
+) -> Proposal:
+    """A cluster that is left alone, with what its examiners did all the same."""
+    live = parameters.for_cluster(cluster)
+    evidence = evidence_of(searches, c) if cluster is not None else _evidence_of_default(parameters, searches, names, c)
+    action = Action(ActionKind.RESTING, 0.0, reason)
+    return Proposal(cluster, evidence, action, before=live, after=live, state="resting", reason=reason)
 
 
 def propose(
@@ -133,11 +184,14 @@ def propose(
     *,
     config: PolicyConfig | None = None,
     toward: ClusterParameters | None = None,
+    earlier: Sequence[LoggedSearch] = (),
     seed: int = 0,
+    prepared: Prepared | None = None,
 ) -> Proposal:
     """One cluster's proposal from its own searches; cluster None is the register's default parameters.
 
-    toward: what a cluster is shrunk toward, None = the live default.
+    toward: what a cluster is shrunk toward, None = the live default. earlier: see `plan_week`.
+    prepared: comparisons of `fit` that clusters with the same live parameters share within one plan.
     """
     c = config or PolicyConfig()
     live = parameters.for_cluster(cluster)
@@ -165,7 +219,7 @@ def propose(
     w0 = w0 / w0.sum()
     region = Region(w0, action.radius)
     tau_range = _threshold_range(live.threshold, action, evidence, c)
-    learn, aside = _divide(searches, c.gate_share, seed)
+    learn, aside = _divide([*earlier, *searches], c.gate_share, seed)
     objective = Objective(
         feedback=learn,
         feedback_config=c.feedback,
@@ -175,6 +229,7 @@ def propose(
         thresholds=tau_range,
         live=(w0, live.threshold),
         config=c.search,
+        prepared=prepared,
     )
     # The paper's own step is tried first: tau - eta * DC * sgn (science.md 1.8).
     paper = float(np.clip(live.threshold - c.threshold_step * evidence.dc * _sign(evidence), *tau_range))
@@ -195,8 +250,9 @@ def propose(
         return replace(done, reason=reason)
     # The gate sees what was found and, should that fail, a few safer variants; the first that passes is taken.
     shown: list[tuple[ClusterParameters, Verdict]] = []
+    judges = _Judges.of(parameters, cluster, live=live, validate=validate, aside=aside, c=c)
     for words, attempt in _attempts(after, live, objective=objective, pull=pull, action=action, c=c):
-        judged = _gate(parameters, cluster, live=live, after=attempt, validate=validate, aside=aside, c=c)
+        judged = judges.verdict(attempt)
         shown.append((attempt, replace(judged, reason=f"{words}{judged.reason}")))
         if judged.passed:
             break
@@ -223,14 +279,14 @@ def propose(
 def apply(parameters: Parameters, proposals: Sequence[Proposal]) -> Parameters:
     """Parameters with the accepted proposals in place; everything else as it was.
 
-    When the default changes, a cluster that had the evidence to be decided on its own and was to stay as
-    it is keeps what it had; only clusters without such evidence follow the default.
+    When the default changes, a cluster that had the evidence to be decided on its own and was to stay as it is keeps
+    what it had. One without such evidence follows the default, and so does one whose own proposal failed at the gate.
     """
     accepted = [p for p in proposals if p.state == "accepted"]
     default = next((p.after for p in accepted if p.cluster is None), parameters.default)
     own = {p.cluster: p.after for p in accepted if p.cluster is not None}
     if default != parameters.default:
-        stay = [p for p in proposals if p.state in ("none", "rejected") and p.cluster is not None]
+        stay = [p for p in proposals if p.state in ("none", "resting") and p.cluster is not None]
         own |= {p.cluster: p.before for p in stay if p.cluster is not None}
     return replace(parameters, default=default, clusters={**parameters.clusters, **own})
 
@@ -258,6 +314,14 @@ def _together(parameters: Parameters, proposals: list[Proposal], validate: HeldO
         return WeekPlan(parameters, tuple(proposals), verdict, False, reason, candidates, seconds)
     reason = f"New parameters for {changed}. {verdict.reason}"
     return WeekPlan(proposed, tuple(proposals), verdict, True, reason, candidates, seconds)
+
+
+def between(live: ClusterParameters, after: ClusterParameters, share: float) -> ClusterParameters:
+    """The way from live to after, gone only so far."""
+    names = list(after.weights)
+    w0, w1 = (np.array(p.weight_vector(names)) for p in (live, after))
+    tau = live.threshold + share * (after.threshold - live.threshold)
+    return _parameters(w0 + share * (w1 - w0), tau, live, names)
 
 
 @dataclass(frozen=True)
@@ -290,51 +354,83 @@ def _attempts(
 ) -> Iterator[tuple[str, ClusterParameters]]:
     """What was found, then safer variants of it, each with words for the reason.
 
-    A cut fitted to a few dozen queries is easily too high for others: the same weights with a lower one can
-    only gain recall. And where the weights do not convince, the best cut for the live weights still may.
+    Half a step moves every held-out query half as far, so that its gain is told from chance more easily. A cut fitted
+    to a few dozen queries is easily too high for others: a lower one can only gain recall. And where the weights do
+    not convince, the best cut for the live weights still may.
     """
     yield "", after
-    for part in (0.5, 1.0):
-        lowered = replace(after, threshold=round(max(pull.tau_range[0], after.threshold - part * c.threshold_step), 4))
-        if lowered.threshold < after.threshold and _moves(live, lowered):
-            yield "With a lower, safer threshold: ", lowered
     if action.kind is ActionKind.WEIGHTS:
+        for share, words in ((0.5, "Half of the way to the new weights: "), (0.25, "A quarter of the way: ")):
+            part = replace(between(live, after, share), threshold=after.threshold)
+            if _moves(live, part):
+                yield words, part
+        alone = replace(live, threshold=after.threshold)
+        if _moves(live, alone):
+            yield "The weights stay and only the threshold moves: ", alone
         cuts = np.linspace(*pull.tau_range, 41)
         values = objective.values(np.tile(objective.live[0], (len(cuts), 1)), cuts)
-        alone = replace(live, threshold=round(pull.threshold(float(cuts[values.argmax()])), 4))
-        if values.max() > c.search.smallest_gain and _moves(live, alone):
-            yield "The weights stay and only the threshold moves: ", alone
+        best = replace(live, threshold=round(pull.threshold(float(cuts[values.argmax()])), 4))
+        if values.max() > c.search.smallest_gain and _moves(live, best):
+            yield "The weights stay and only the threshold moves: ", best
+    for steps in (0.5, 1.0):
+        lowered = replace(after, threshold=round(max(pull.tau_range[0], after.threshold - steps * c.threshold_step), 4))
+        if lowered.threshold < after.threshold and _moves(live, lowered):
+            yield "With a lower, safer threshold: ", lowered
 
 
-def _gate(
-    parameters: Parameters,
-    cluster: int | None,
-    *,
-    live: ClusterParameters,
-    after: ClusterParameters,
-    validate: HeldOut,
-    aside: Sequence[LoggedSearch],
-    c: PolicyConfig,
-) -> Verdict:
-    """Judge on the queries this cluster serves; with too few groups, as if it served the whole register."""
-    own = HeldOut(validate.descriptors, tuple(q for q in validate.queries if _served(q.cluster, cluster, parameters)))
-    judged, scope = own, "its own"
-    if own.groups < c.gate_groups:
-        judged, scope = validate, "the whole register's"
-    names = validate.descriptors
-    before, then = (evaluate_each(judged, p.weight_vector(names), p.threshold) for p in (live, after))
-    lost = [search_losses(aside, p.weight_vector(names), p.threshold, c.feedback) for p in (live, after)]
-    weights = search_weights(aside, c.feedback)
-    weights = np.where(np.isnan(lost[0]), 0.0, weights)  # a search without any row that counts
-    verdict = judge(
-        judged,
-        before,
-        then,
-        feedback=(lost[0], lost[1], [s.key for s in aside], weights) if weights.any() else None,
-        # A cluster's parameters tried on queries of other clusters say nothing about those clusters.
-        config=c.gate if judged is own else replace(c.gate, cluster_groups=len(validate.queries) + 1),
-    )
-    return replace(verdict, reason=f"{verdict.reason} (Judged on {scope} held-out queries.)")
+@dataclass(frozen=True)
+class _Judges:
+    """What judges one cluster's candidates: held-out queries, searches kept aside, and how live does on both."""
+
+    judged: HeldOut
+    scope: str
+    before: HeldOutScores
+    lost: Floats
+    weights: Floats
+    aside: Sequence[LoggedSearch]
+    feedback: FeedbackConfig
+    gate: GateConfig
+
+    @classmethod
+    def of(
+        cls,
+        parameters: Parameters,
+        cluster: int | None,
+        *,
+        live: ClusterParameters,
+        validate: HeldOut,
+        aside: Sequence[LoggedSearch],
+        c: PolicyConfig,
+    ) -> _Judges:
+        """Judge on the queries this cluster serves; with too few groups, as if it served the whole register."""
+        own = HeldOut(
+            validate.descriptors, tuple(q for q in validate.queries if _served(q.cluster, cluster, parameters))
+        )
+        few = own.groups < c.gate_groups
+        judged = validate if few else own
+        names = validate.descriptors
+        lost = search_losses(aside, live.weight_vector(names), live.threshold, c.feedback)
+        weights = np.where(np.isnan(lost), 0.0, search_weights(aside, c.feedback))  # without any row that counts
+        return cls(
+            judged,
+            "the whole register's" if few else "its own",
+            evaluate_each(judged, live.weight_vector(names), live.threshold),
+            lost,
+            weights,
+            aside,
+            c.feedback,
+            # A cluster's parameters tried on queries of other clusters say nothing about those clusters.
+            replace(c.gate, cluster_groups=len(validate.queries) + 1) if few else c.gate,
+        )
+
+    def verdict(self, after: ClusterParameters) -> Verdict:
+        names = self.judged.descriptors
+        then = evaluate_each(self.judged, after.weight_vector(names), after.threshold)
+        lost = search_losses(self.aside, after.weight_vector(names), after.threshold, self.feedback)
+        keys = [s.key for s in self.aside]
+        feedback = (self.lost, lost, keys, self.weights) if self.weights.any() else None
+        verdict = judge(self.judged, self.before, then, feedback=feedback, config=self.gate)
+        return replace(verdict, reason=f"{verdict.reason} (Judged on {self.scope} held-out queries.)")
 
 
 def _routed(held_out: HeldOut, parameters: Parameters) -> HeldOutScores:

@@ -13,7 +13,7 @@ from tuning.optimiser import Trial
 
 __all__ = ["Proposal", "State", "WeekPlan"]
 
-State = Literal["no_data", "none", "rejected", "accepted"]
+State = Literal["no_data", "resting", "none", "rejected", "accepted"]
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Writes of tuning: request a run, carry it out, let its proposal go live, roll back, recover.
+"""Writes of tuning: request a run, carry it out, let its proposal go live or wait, recover.
 
 A run can die at any instant: the live pointer moves in the same transaction that closes the run, so either
 both happened or neither. A run belongs to a row and is claimed by a conditional UPDATE: twice is once.
@@ -8,7 +8,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,19 +21,35 @@ from django.utils import timezone
 from search.broker import send
 from search.engine import engine
 from search.errors import Conflict, Refused, Unavailable
-from search.models import ParameterSet
-from search.parameter_sets import parameter_set_create, parameter_set_promote, parameter_set_roll_back
+from search.parameter_sets import parameter_set_create, parameter_set_promote
 from search.retrieval.parameters import Parameters
 from search.retrieval.snapshot import Snapshot
 from search.selectors import live_parameter_set
+from tuning.aftercare import follow_up_live
 from tuning.decision_table import TableConfig
-from tuning.evidence import logged_searches
+from tuning.evidence import earlier_searches, logged_searches
 from tuning.gate import Verdict, paired_bootstrap
 from tuning.held_out import held_out_load
 from tuning.models import ClusterDecision, TuningRun
 from tuning.objective import HeldOut, evaluate_each
-from tuning.policy import PolicyConfig, evidence_of, plan_week
+from tuning.policy import EARLIER, PolicyConfig, evidence_of, plan_week
 from tuning.proposal import Proposal, WeekPlan
+from tuning.proposals import proposal_promote, proposal_reject, proposal_wait, proposals_judge, why_wait
+from tuning.rollbacks import fitted, resting_clusters, roll_back
+
+__all__ = [
+    "gate_json",
+    "policy_config",
+    "proposal_promote",
+    "proposal_reject",
+    "rebased",
+    "recover",
+    "roll_back",
+    "run_carry_out",
+    "run_json",
+    "run_request",
+    "weekly",
+]
 
 log = logging.getLogger(__name__)
 State = TuningRun.State
@@ -92,6 +108,11 @@ def run_carry_out(*, run_id: int) -> str:
 
 
 def _carry_out(run: TuningRun) -> None:
+    if run.kind != Kind.DRY_RUN:
+        waiting = _look_back(run)
+        if waiting:
+            _close(run, State.NO_CHANGE, f"Nothing new is looked for while a proposal waits. {waiting}")
+            return
     base = live_parameter_set()
     if base is None:
         raise Unavailable("No parameter set is live yet: ingest marks first.")
@@ -109,20 +130,43 @@ def _carry_out(run: TuningRun) -> None:
     # One order of descriptors for all: a JSON column need not keep the order of the weights' keys.
     searches = logged_searches(live, until, names=fit.descriptors)
     plan = plan_week(
-        live, searches, fit, validate, config=config, only_cluster=run.only_cluster, seed=run.pk, progress=progress
+        live,
+        searches,
+        fit,
+        validate,
+        config=config,
+        only_cluster=run.only_cluster,
+        earlier=earlier_searches(live, until, names=fit.descriptors, most=EARLIER),
+        resting=resting_clusters(
+            clusters_version=snapshot.clusters.version, count=len(snapshot.clusters), now=timezone.now()
+        ),
+        seed=run.pk,
+        progress=progress,
     )
     run.base = base
     run.evidence_until = until
     run.searches = len(searches)
     run.candidates = plan.candidates
     run.candidates_per_second = round(plan.candidates_per_second, 1)
-    run.metrics = _metrics(plan.parameters, validate)
+    run.metrics |= _metrics(plan.parameters, validate)
     if searches:
         overall = evidence_of(searches, config)
         run.metrics |= {"pc": overall.pc, "accuracy": overall.accuracy}
     shown = plan.verdict or next((p.verdict for p in plan.proposals if p.verdict), None)
     run.gate = gate_json(shown) if shown else {}
     _conclude(run, plan)
+
+
+def _look_back(run: TuningRun) -> str:
+    """What earlier runs left open: a set that examiners contradict, a proposal that can be decided on.
+
+    Returns why a proposal goes on waiting; empty when none does. Each step is a transaction of its own, and done
+    again after a kill it finds nothing left to do.
+    """
+    verdict = follow_up_live()
+    if verdict is not None:
+        run.metrics = {"follow_up": asdict(verdict)}
+    return proposals_judge(actor=f"tuning run {run.pk}", now=timezone.now())
 
 
 def _conclude(run: TuningRun, plan: WeekPlan) -> None:
@@ -136,34 +180,35 @@ def _conclude(run: TuningRun, plan: WeekPlan) -> None:
         if run.kind == Kind.DRY_RUN:
             _close(run, State.VALIDATED, f"Would go live: {plan.reason}")
             return
+        base = run.base
+        if base is None:
+            raise Refused("The run does not know which parameter set it started from.")
         evidence = {
             "run": run.pk,
             "searches": run.searches,
             "gate": {k: v for k, v in run.gate.items() if k != "deltas"},
         }
+        wait = why_wait(base, now=timezone.now())
         try:
             with transaction.atomic():
                 made = parameter_set_create(
-                    parameters=plan.parameters, made_by="tuning", reason=plan.reason, parent=run.base, evidence=evidence
+                    parameters=plan.parameters, made_by="tuning", reason=plan.reason, parent=base, evidence=evidence
                 )
-                parameter_set_promote(
-                    parameter_set=made, expected=run.base, actor=f"tuning run {run.pk}", reason=plan.reason
-                )
+                if wait:
+                    proposal_wait(run=run, made=made, base=base)
+                else:
+                    parameter_set_promote(
+                        parameter_set=made, expected=base, actor=f"tuning run {run.pk}", reason=plan.reason
+                    )
         except Conflict as conflict:
             _close(run, State.REJECTED, f"{conflict} (while this run was at work)")
             return
-        TuningRun.objects.filter(proposed=run.base, state=State.LIVE).update(state=State.RETIRED)
+        if wait:
+            _close(run, State.PROPOSED, f"{plan.reason} {wait}")
+            return
+        TuningRun.objects.filter(proposed=base, state=State.LIVE).update(state=State.RETIRED)
         run.proposed = made
         _close(run, State.LIVE, plan.reason)
-
-
-def roll_back(*, target: ParameterSet, actor: str, reason: str) -> None:
-    """Serve an older set again; the run whose set is left is marked, and so is the one that returns."""
-    with transaction.atomic():
-        left = live_parameter_set()
-        parameter_set_roll_back(target=target, actor=actor, reason=reason)
-        TuningRun.objects.filter(proposed=left, state=State.LIVE).update(state=State.ROLLED_BACK)
-        TuningRun.objects.filter(proposed=target).update(state=State.LIVE)
 
 
 def recover() -> dict[str, int]:
@@ -222,10 +267,8 @@ def _heart(run: TuningRun) -> Iterator[None]:
 
 
 def rebased(live: Parameters, snapshot: Snapshot) -> Parameters:
-    """After a reclustering the old clusters' parameters mean nothing; the default goes on."""
-    if live.clusters_version == snapshot.clusters.version:
-        return live
-    return replace(live, clusters={}, clusters_version=snapshot.clusters.version)
+    """The live parameters as they act on this snapshot."""
+    return fitted(live, snapshot.clusters.version)
 
 
 def _metrics(parameters: Parameters, validate: HeldOut) -> dict[str, Any]:

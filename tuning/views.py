@@ -1,6 +1,7 @@
 """The administrator's pages: what is live, why, what it did, and how to take it back."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
@@ -14,15 +15,19 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from feedback.judgements import examiners_agree
 from search.errors import Refused
 from search.models import LivePointer, ParameterSet
 from search.roles import is_administrator
 from search.selectors import live_parameter_set
 from tuning import decision_view, overview
 from tuning.charts import timeline
+from tuning.exemplars import clustering_now, exemplars_of
 from tuning.models import TuningRun
 
 RUNS_PER_PAGE = 15
+EXEMPLARS = 5
+AGREEMENT_WINDOW = timedelta(days=365)
 BUSY = (TuningRun.State.QUEUED, TuningRun.State.RUNNING)
 
 
@@ -43,23 +48,46 @@ def index(request: HttpRequest) -> HttpResponse:
     points = overview.timeline_points(runs)
     events = overview.timeline_events(runs)
     live = live_parameter_set()
+    went_live = overview.live_history()
     page = Paginator(TuningRun.objects.select_related("proposed"), RUNS_PER_PAGE).get_page(request.GET.get("page"))
     context: dict[str, Any] = {
         "live": live,
         "live_since": LivePointer.objects.values_list("since", flat=True).first(),
         "parameters": decision_view.parameter_rows(live) if live else None,
         "next_run": overview.next_scheduled(),
-        "evidence": overview.evidence_so_far(),
+        "live_parent": live.parent if live else None,
+        "waiting": overview.waiting_proposals(),
+        **_evidence(),
         "min_searches": settings.TM_TUNING_MIN_SEARCHES,
         "min_examiners": settings.TM_TUNING_MIN_EXAMINERS,
         "timeline": timeline(points, events),
         "points": list(reversed(points)),
-        "events": list(reversed(events)),
+        "live_events": went_live,
+        "targets": overview.rollback_targets(went_live, live),
         "page": page,
         "busy": TuningRun.objects.filter(state__in=BUSY).first(),
         "tree": decision_view.plain_tree(),
     }
     return render(request, "tuning/index.html", context)
+
+
+def _evidence() -> dict[str, Any]:
+    """What has gathered per cluster with the marks that stand for it, and the clusters where nothing has."""
+    clustering = clustering_now()
+    rows = overview.evidence_so_far()
+    gathered = {row.cluster for row in rows}
+    count = len(clustering.shares) if clustering else 0
+    quiet = [number for number in range(count) if number not in gathered]
+    exemplars = exemplars_of(range(count), most=EXEMPLARS)
+    now = timezone.now()
+    return {
+        "evidence": [
+            {"row": row, "marks": exemplars.get(row.cluster, []) if row.cluster is not None else []} for row in rows
+        ],
+        "quiet": [{"cluster": number, "mark": next(iter(exemplars.get(number, [])), None)} for number in quiet],
+        "agreement": examiners_agree(since=now - AGREEMENT_WINDOW, until=now),
+        "agreement_days": AGREEMENT_WINDOW.days,
+    }
 
 
 @require_POST
@@ -80,6 +108,7 @@ def run_detail(request: HttpRequest, run_id: int) -> HttpResponse:
     context = {
         "run": run,
         "busy": run.state in BUSY,
+        "waits": run.state == TuningRun.State.PROPOSED and run.proposed_id is not None,
         "decisions": [decision_view.DecisionRow(decision) for decision in decisions],
         "tree": decision_view.tree_of(decisions),
         "gate": decision_view.gate_rows(run.gate or {}),
@@ -129,16 +158,17 @@ def roll_back(request: HttpRequest, set_id: int) -> HttpResponse:
 
     target = get_object_or_404(ParameterSet, pk=set_id)
     reason = request.POST.get("reason", "").strip()
+    back_to = ("tuning",) if request.POST.get("from") == "overview" else ("parameter-set", set_id)
     if request.POST.get("sure") != "yes":
         messages.error(
             request,
             f"Nothing was changed: tick the box to confirm that P{target.pk} shall serve all new searches.",
         )
-        return redirect("parameter-set", set_id=set_id)
+        return redirect(*back_to)
     try:
         services.roll_back(target=target, actor=request.user.get_username(), reason=reason)
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:
         messages.success(request, f"P{target.pk} is live again. Every new search uses it.")
-    return redirect("parameter-set", set_id=set_id)
+    return redirect(*back_to)

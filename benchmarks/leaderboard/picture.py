@@ -20,6 +20,7 @@ def draw_bytes(rows: Mapping[str, Mapping[str, Any]]) -> str:
         (name, row["bytes_per_mark"], 100 * m["map100"], [100 * v for v in m["map100_ci"]])
         for name, row in rows.items()
         for m in [row["variants"]["excluded"]]
+        if row["bytes_per_mark"] > 0  # a descriptor that no mark of the sample has is off the picture
     ]
     low = min(p[1] for p in points) / 1.3
     high = max(p[1] for p in points) * 1.3

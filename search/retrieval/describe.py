@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,10 @@ from search.retrieval.descriptors.general import whole
 from search.retrieval.descriptors.objects import PartsDescriptor
 from search.retrieval.descriptors.semantic import FILE as SEMANTIC_FILE
 from search.retrieval.descriptors.semantic import SemanticDescriptor
+from search.retrieval.descriptors.texture import FILE as TEXTURE_FILE
+from search.retrieval.descriptors.texture import TextureDescriptor
 from search.retrieval.descriptors.vector import DescribesMarks, Vector, VectorDescriptor
+from search.retrieval.descriptors.whole_pass import Companion, WholePass
 from search.retrieval.encoders import Encoder, WeightsUnusable
 from search.retrieval.imaging import Picture, Pixels, reduce_picture
 from search.retrieval.whitening import Whitening
@@ -79,9 +82,8 @@ class Describer:
             raise WeightsUnusable(
                 "The whitening of `general` is missing; fit it with benchmarks/fit_descriptors.py --write."
             )
-        self._semantic = _semantic(encoded[0], weights)
-        meaning = () if self._semantic is None else (self._semantic,)
-        self._vectors: tuple[DescribesMarks, ...] = (*encoded, ColourDescriptor(), *meaning)
+        self._whole_pass = WholePass(encoded[0], tuple(_companions(encoded[0], weights)))
+        self._vectors: tuple[DescribesMarks, ...] = (*encoded, ColourDescriptor(), *self._whole_pass.companions)
         on = {descriptor.name for descriptor in self._vectors}
         self.names = tuple(name for name in DESCRIPTORS if SET_OF.get(name, name) in on)
         self.whole = encoded[0]
@@ -111,18 +113,19 @@ class Describer:
         return described
 
     def _columns(self, marks: Sequence[normalise.Normalised]) -> dict[str, list[Vector | None]]:
-        """Each vector descriptor's column; `semantic` takes the pass of the encoder that `general` makes anyway."""
-        if self._semantic is None:
-            return {d.name: d.describe(marks) for d in self._vectors}
-        general, meaning = self._semantic.describe_both(marks)
-        shared: dict[str, list[Vector | None]] = {"general": general, "semantic": meaning}
+        """Each vector descriptor's column; `general` and its companions take one pass of the encoder."""
+        shared = self._whole_pass.describe(marks)
         return shared | {d.name: d.describe(marks) for d in self._vectors if d.name not in shared}
 
 
-def _semantic(general: VectorDescriptor, weights: Path) -> SemanticDescriptor | None:
-    """The semantic descriptor; None, and a line in the log, when its head cannot be used with this encoder."""
-    try:
-        return SemanticDescriptor.load(general, weights / SEMANTIC_FILE)
-    except WeightsUnusable as reason:
-        log.info("%s", reason)
-        return None
+def _companions(general: VectorDescriptor, weights: Path) -> Iterator[Companion]:
+    """The descriptors that share the pass of `general`; a line in the log for one that this encoder cannot have."""
+    kinds: tuple[tuple[type[SemanticDescriptor | TextureDescriptor], str], ...] = (
+        (SemanticDescriptor, SEMANTIC_FILE),
+        (TextureDescriptor, TEXTURE_FILE),
+    )
+    for kind, file in kinds:
+        try:
+            yield kind.load(general, weights / file)
+        except WeightsUnusable as reason:
+            log.info("%s", reason)

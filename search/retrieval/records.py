@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from search.retrieval.description import Description, Vector
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels of the original image, x1 and y1 exclusive."""
@@ -70,8 +69,8 @@ class SearchAnswer:
     """Ranked hits and what was done to find them.
 
     cluster: the query's own. clusters_searched: all of them for depth "register". scanned: marks that passed
-    the filters and the depth, i.e. that could have been found. timings: stage -> milliseconds. meaning: the query's
-    own semantic vector, float32 (k,); None where that descriptor is off.
+    the filters and the depth, i.e. that could have been found. timings: stage -> milliseconds. query: what the
+    describer made of the image, where it was described for this search.
     """
 
     cluster: int
@@ -79,4 +78,9 @@ class SearchAnswer:
     scanned: int
     hits: list[Hit] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
-    meaning: NDArray[np.float32] | None = None
+    query: Description | None = None
+
+    @property
+    def meaning(self) -> Vector | None:
+        """The query's own semantic vector, float32 (k,); None where that descriptor is off."""
+        return None if self.query is None else self.query.vectors.get("semantic")

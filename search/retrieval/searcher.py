@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,20 +40,23 @@ class Searcher:
         depth: Depth = "register",
         candidates: int = 1000,
         top: int = 240,
+        cluster: int | None = None,
     ) -> SearchAnswer:
         """The `top` marks most like the described image.
 
         parameters: those of the query's cluster are used when they were made for this snapshot's clustering,
         else the default. filters and depth act inside the search: the list is cut short only when fewer
         marks pass. candidates: marks kept for the exact stage, at least `top`; by Hamming distance also at least 1 % of
-        the marks that pass.
+        the marks that pass. cluster: whose parameters and neighbours are used; None: the cluster that the description
+        lies in.
         Raises ValueError for a description without `general`.
         """
         if "general" not in description.vectors:
             raise ValueError("The image has no `general` vector, so it cannot be searched.")
         clock = _Clock()
         snapshot = self.snapshot
-        cluster = int(snapshot.clusters.assign(description.vectors["general"])[0])
+        if cluster is None:
+            cluster = self.cluster_of(description)
         used = self._parameters(parameters, cluster)
         clusters, allowed = self._scope(filters, depth, cluster, used.extension)
         clock.lap("filter")
@@ -62,6 +66,23 @@ class Searcher:
         clock.lap("exact")
         scanned = snapshot.count if allowed is None else int(allowed.sum())
         return SearchAnswer(cluster, clusters, scanned, hits, clock.done())
+
+    def compare(
+        self, description: Description, parameters: Parameters, numbers: Sequence[str], *, cluster: int | None = None
+    ) -> dict[str, Hit]:
+        """Number -> hit: these marks against the description; rank is that among them.
+
+        KeyError for a mark that the snapshot does not hold. cluster: as in `search`.
+        """
+        if cluster is None:
+            cluster = self.cluster_of(description)
+        rows = np.array([self.snapshot.table.places[number] for number in numbers], dtype=np.int64)
+        hits = self._exact(description, self._parameters(parameters, cluster), rows, len(rows))
+        return {hit.number: hit for hit in hits}
+
+    def cluster_of(self, description: Description) -> int:
+        """The cluster that a description lies in."""
+        return int(self.snapshot.clusters.assign(description.vectors["general"])[0])
 
     def _parameters(self, parameters: Parameters, cluster: int) -> ClusterParameters:
         same = parameters.clusters_version == self.snapshot.clusters.version

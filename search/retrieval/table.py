@@ -38,6 +38,11 @@ class MarkTable:
         """(r,) the mark each region belongs to."""
         return np.repeat(np.arange(len(self)), np.diff(self.offsets))
 
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Mark number -> its row."""
+        return {str(number): row for row, number in enumerate(self.numbers)}
+
     @property
     def vectors_width(self) -> int:
         """Numbers per row of the vectors side by side, in the order of VECTOR_DESCRIPTORS."""

@@ -65,10 +65,8 @@ class Whitening:
             raise ValueError(f"{x.shape[0]} vectors of {x.shape[1]} numbers cannot be whitened to {dim}.")
         mean = x.mean(axis=0) if centred else np.zeros(x.shape[1])
         spread = x - mean
-        variances, directions = np.linalg.eigh(spread.T @ spread / (len(x) - 1))
-        strongest = np.argsort(variances)[::-1][:dim]
-        scale = (np.maximum(variances[strongest], 0) + ridge) ** -power
-        matrix = directions[:, strongest] * scale
+        variances, directions = _principal(spread, dim)
+        matrix = directions * (np.maximum(variances, 0) + ridge) ** -power
         # An eigenvector's sign is arbitrary: fixing it makes a refit on the same data the same file.
         matrix *= np.sign(matrix[np.abs(matrix).argmax(axis=0), np.arange(dim)])
         return cls(mean.astype(np.float32), matrix.astype(np.float32))
@@ -81,3 +79,19 @@ class Whitening:
     def load(cls, path: Path) -> Whitening:
         with np.load(path, allow_pickle=False) as stored:
             return cls(stored["mean"].astype(np.float32), stored["matrix"].astype(np.float32))
+
+
+def _principal(spread: NDArray[np.float64], dim: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The `dim` largest variances (dim,) of rows (n, d), falling, and their directions (d, dim), of unit length.
+
+    By way of the smaller of the two matrices of inner products: of columns, or of rows where there are fewer of these.
+    """
+    n, d = spread.shape
+    if d <= n:
+        variances, directions = np.linalg.eigh(spread.T @ spread / (n - 1))
+        strongest = np.argsort(variances)[::-1][:dim]
+        return variances[strongest], directions[:, strongest]
+    variances, mixtures = np.linalg.eigh(spread @ spread.T / (n - 1))
+    strongest = np.argsort(variances)[::-1][:dim]
+    directions = spread.T @ mixtures[:, strongest]
+    return variances[strongest], directions / np.maximum(np.linalg.norm(directions, axis=0), 1e-12)

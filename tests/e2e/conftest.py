@@ -20,6 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "search" / "demo"
 MARKS = 80
+SHOWN = 48  # fewer than there are, so that refining can find others
 START_SECONDS = 240
 WIDTHS = {1280: 860, 390: 844}
 
@@ -62,8 +63,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     settings = {
-        "TM_DATA_DIR": str(data_dir), "PORT": str(port), "TM_DEMO_LIMIT": str(MARKS), "TM_HELD_OUT": str(held_out),
-        "TM_TUNING_MIN_SEARCHES": "1", "TM_TUNING_MIN_EXAMINERS": "1", "PYTHONUNBUFFERED": "1",
+        "TM_DATA_DIR": str(data_dir), "PORT": str(port), "TM_DEMO_LIMIT": str(MARKS), "TM_RESULTS": str(SHOWN),
+        "TM_HELD_OUT": str(held_out), "TM_TUNING_MIN_SEARCHES": "1", "TM_TUNING_MIN_EXAMINERS": "1",
+        "PYTHONUNBUFFERED": "1",
     }  # fmt: skip
     kept = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
     log = data_dir.with_suffix(".log")
@@ -94,6 +96,18 @@ def _wait_until_ready(base: str, process: subprocess.Popen[bytes], log: Path) ->
             return {role: (name, word) for role, name, word in found}
         time.sleep(0.5)
     return pytest.fail(f"The service did not become ready:\n{log.read_text(errors='replace')[-3000:]}")
+
+
+def wait_for_pages(base: str, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+    """Wait until the web server shows its pages, workers or not."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{base}/login/", timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("The web server did not start.")
 
 
 def _healthy(base: str) -> bool:

@@ -153,6 +153,59 @@ def test_a_change_that_cannot_be_saved_says_so_and_is_saved_later(login: Callabl
     assert pressed(page, last) == "true"
 
 
+def test_more_like_these_makes_another_list_and_a_way_back(
+    login: Callable[[str], Any], snap: Callable[..., None]
+) -> None:
+    page = login("examiner")
+    upload(page, list(families().values())[5][0])
+    order = page.locator("li.card").evaluate_all("cards => cards.map(card => card.dataset.mark)")
+    bar, banner = page.locator("#refine-bar"), page.locator("#refined")
+    assert bar.is_hidden() and banner.is_hidden()
+
+    # Two by mouse, one by key; pressed once more, a vote is taken back.
+    card(page, 20).locator(".vote.like").click()
+    card(page, 21).locator(".vote.like").click()
+    card(page, 1).locator(".card-face").focus()
+    for _ in range(3):
+        page.keyboard.press("-")
+    bar.get_by_text("Refine: 2 like, 1 unlike").wait_for()
+    assert card(page, 20).locator(".vote.like").get_attribute("aria-pressed") == "true"
+    assert card(page, 1).locator(".vote.unlike").get_attribute("aria-pressed") == "true"
+    assert pressed(page, 20) == "false"  # a vote selects nothing
+    named = page.get_by_role("button", name=re.compile("^More like this: "))
+    assert named.count() == page.locator("li.card").count()
+    snap(page, "votes")
+
+    bar.get_by_role("button", name="Show").click()
+    banner.get_by_text("Refined for this search only: 2 like these, 1 unlike those.").wait_for()
+    refined = page.locator("li.card").evaluate_all("cards => cards.map(card => card.dataset.mark)")
+    assert refined != order and refined.index(order[20]) < 20 and bar.is_hidden()
+    assert "was #21" in card(page, refined.index(order[20])).inner_text()
+    snap(page, "refined")
+
+    # A mark that only the refined list shows is selected there, and stands behind the original list.
+    fresh = page.locator("li.card", has_text="by refining")
+    while not fresh.count():
+        where = page.locator("#where").inner_text()
+        page.keyboard.press("n")
+        page.wait_for_function("(was) => document.querySelector('#where').textContent !== was", arg=where)
+    mark = fresh.first.get_attribute("data-mark")
+    fresh.first.locator(".card-face").click()
+    wait_saved(page)
+    page.get_by_role("button", name="Back to the original order").click()
+    banner.wait_for(state="hidden")
+    page.wait_for_function("(mark) => document.querySelector('li.card').dataset.mark === mark", arg=order[0])
+    assert page.locator("li.card").evaluate_all("cards => cards.map(card => card.dataset.mark)") == order
+    bar.get_by_text("Refine: 2 like, 1 unlike").wait_for()  # the votes stay until they are cleared
+    bar.get_by_role("button", name="Clear").click()
+    bar.wait_for(state="hidden")
+    assert page.locator(".vote[aria-pressed=true]").count() == 0
+    page.goto(page.url.split("?")[0] + "?page=3")
+    last = page.locator(f'li.card[data-mark="{mark}"]')
+    last.wait_for()
+    assert "added" in last.inner_text() and "1 added" in page.locator("#tally").inner_text()
+
+
 def test_words_find_marks_by_what_they_show(login: Callable[[str], Any], snap: Callable[..., None]) -> None:
     page = login("examiner")
     page.get_by_role("link", name="Words", exact=True).click()

@@ -11,12 +11,13 @@ from django.core.management.base import CommandError
 from django.test import Client
 from rest_framework.test import APIClient
 
-from search import concepts
-from search.concepts import concept_answer, concept_ask, concept_search
+from search import concepts, questions
+from search.concepts import concept_ask, concept_search
 from search.errors import Refused, Unavailable
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.filtering import MetadataColumns
 from search.retrieval.records import Filters, MarkRecord
+from tests.broker import Broker
 from tests.factories import mark
 
 pytestmark = pytest.mark.django_db
@@ -43,47 +44,6 @@ def described(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(concepts.engine, "searcher", lambda: SimpleNamespace(snapshot=snapshot))
     monkeypatch.setattr(concepts, "_sentences", Words)
     return snapshot
-
-
-class Broker:
-    """What the code needs of Redis."""
-
-    def __init__(self) -> None:
-        self.lists: dict[str, list[str]] = {}
-
-    def __enter__(self) -> "Broker":
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        return None
-
-    def rpush(self, key: str, value: str) -> None:
-        self.lists.setdefault(key, []).append(value)
-
-    def expire(self, key: str, seconds: int) -> None:
-        assert seconds > 0 and key in self.lists
-
-    def blpop(self, keys: list[str], timeout: int) -> Any:
-        waiting = self.lists.get(keys[0])
-        return (keys[0], waiting.pop(0).encode()) if waiting else None
-
-
-@pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch) -> Broker:
-    """A broker whose one worker answers at once."""
-    from search.services import filters_from_json
-
-    broker = Broker()
-
-    def send(_: Any, ticket: str, words: str, filters: dict[str, Any], top: int) -> bool:
-        json.dumps([ticket, words, filters, top])  # only JSON crosses the broker
-        concept_answer(ticket=ticket, text=words, filters=filters_from_json(filters), top=top)
-        return True
-
-    monkeypatch.setattr(concepts, "connect", lambda: broker)
-    monkeypatch.setattr(concepts, "connect_patient", lambda: broker)
-    monkeypatch.setattr(concepts, "send", send)
-    return broker
 
 
 def test_words_find_the_marks_nearest_in_meaning(described: Any) -> None:
@@ -122,10 +82,10 @@ def test_a_worker_answers_through_the_broker(described: Any, worker: Broker) -> 
 
 
 def test_without_worker_or_broker_the_answer_is_a_sentence(worker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(concepts, "send", lambda *_: True)
+    monkeypatch.setattr(questions, "send", lambda *_: True)
     with pytest.raises(Unavailable, match="No search worker answered"):
         concept_ask(text="up", filters=Filters(), top=5)
-    monkeypatch.setattr(concepts, "send", lambda *_: False)
+    monkeypatch.setattr(questions, "send", lambda *_: False)
     with pytest.raises(Unavailable, match="broker does not answer"):
         concept_ask(text="up", filters=Filters(), top=5)
 

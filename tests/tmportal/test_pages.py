@@ -93,6 +93,7 @@ def test_a_finished_search_shows_its_stamps_and_its_buttons(page: Client, examin
     assert 'data-selected="2" data-added="1" data-removed="1"' in text
     assert f"P{found.parameter_set_id}" in text and "s1" in text and "80.0 %" in text
     assert 'id="make-report"' in text and "data-may-change" in text
+    assert f"/api/searches/{found.pk}/refine/" in text and 'data-refine-most="20"' in text
     assert "parameter-sets" not in text  # the page of parameters is not an examiner's
 
 
@@ -106,7 +107,7 @@ def test_an_administrator_may_look_but_has_no_buttons(client: Client, examiner: 
     client.force_login(administrator)
     text = body(client.get(f"/searches/{found.pk}/"))
     assert "Only erin can change its selection" in text
-    for absent in ('id="make-report"', 'id="done"', 'id="detail-toggle"', "data-may-change"):
+    for absent in ('id="make-report"', 'id="done"', 'id="detail-toggle"', "data-may-change", "refine"):
         assert absent not in text
 
 

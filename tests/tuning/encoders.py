@@ -44,7 +44,7 @@ def concluded(
     )  # fmt: skip
     SearchResult.objects.bulk_create(
         SearchResult(
-            search=search, mark=Mark.objects.get(number=number), rank=rank, score=0.5,
+            search=search, mark=Mark.objects.get(number=number), rank=rank, position=rank, score=0.5,
             similarities=dict.fromkeys(DESCRIPTORS, 0.5), preselected=number in removed,
         )
         for rank, number in enumerate(numbers, start=1)

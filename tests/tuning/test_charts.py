@@ -101,3 +101,14 @@ def test_boxes_of_one_level_do_not_overlap() -> None:
     for places in rows.values():
         ordered = sorted(places)
         assert all(right - left >= 104 for left, right in pairwise(ordered))
+
+
+def test_points_and_events_can_be_reached_by_key_and_lead_somewhere() -> None:
+    runs = [TimelinePoint("run 1", WHEN, link="/runs/1/", pc=0.2), point(2, pc=0.1)]
+    drawing = ElementTree.fromstring(timeline(runs, [TimelineEvent(0, "P2", "went live", False, "/sets/2/")]))
+    assert drawing.get("role") == "group"  # inside an image nothing could be reached
+    links = {a.get("class"): a for a in drawing.iter("a")}
+    assert links["point pc"].get("href") == "/runs/1/" and links["event"].get("href") == "/sets/2/"
+    assert links["point pc"].get("aria-label") == "run 1, 02 Nov 2026 03:00: PC 20.0%"
+    (plain,) = [g for g in drawing.iter("g") if g.get("class") == "point pc"]
+    assert plain.get("tabindex") == "0"

@@ -80,8 +80,10 @@ def test_counts_equal_brute_force_with_ties_and_gaps(n, seed, radius, gaps):
     targets = rows[:7]
     x, xp = split(rows)
     segments = Segments(region)
-    for t in range(len(targets)):
-        segments.add(x, xp, x[t], xp[t])
+    owner = np.repeat(np.arange(len(targets)), len(rows))
+    every = np.tile(np.arange(len(rows)), len(targets))
+    known = np.zeros(len(targets), dtype=np.intp)
+    segments.add(x[every], xp[every], x[owner], xp[owner], owner=owner, known=known)
     w = project(w0 + rng.uniform(-radius, radius, (40, n)), region)
     w = np.round(w * 64) / 64
     w = w[(abs(w.sum(1) - 1) < 1e-9) & (w >= region.low).all(1) & (w <= region.high).all(1)]
@@ -109,5 +111,6 @@ def test_a_small_region_settles_most_comparisons():
     x, xp = split(rng.random((4000, 3)))
     wide, narrow = Segments(Region.simplex(3)), Segments(Region([0.4, 0.3, 0.3], 0.06))
     for segments in (wide, narrow):
-        segments.add(x, xp, x[0], xp[0])
+        r, rp = np.broadcast_to(x[0], x.shape), np.broadcast_to(xp[0], x.shape)
+        segments.add(x, xp, r, rp, owner=np.zeros(len(x), dtype=np.intp), known=np.zeros(1, dtype=np.intp))
     assert narrow.undecided < 0.3 * wide.undecided

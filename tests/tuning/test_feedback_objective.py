@@ -63,12 +63,12 @@ SEARCH = logged(FOUR, [1, 1, 0, 0], [1, 0, 1, 0])
 
 def test_losses_by_hand():
     # W = (1, 0), tau = 0.5: pre-selects rows 0, 1; wrong are 1 and 2; P and U hold three rows.
-    # Pairs (0,1) (0,3) (2,1) (2,3): only (2,1) is the wrong way round.
+    # Selected are rows 0 and 2, which stand 1st and 3rd of four: AP = (1/1 + 2/3) / 2.
     objective = FeedbackObjective([SEARCH], Region.simplex(2), PLAIN)
     found = objective.evaluate([[1, 0], [0, 1]], [0.5, 0.25])
     assert found.selection_error == pytest.approx([2 / 3, 2 / 3])
-    assert found.ranking_loss == pytest.approx([1 / 4, 1 / 4])
-    assert found.value == pytest.approx([1 - (2 / 3 + 1 / 4) / 2] * 2)
+    assert found.ranking_loss == pytest.approx([1 / 6, 1 / 6])
+    assert found.value == pytest.approx([1 - (2 / 3 + 1 / 6) / 2] * 2)
     # Half and half puts 0.6 and 0.55 first: selection and order are exactly the examiner's.
     assert objective.evaluate([[0.5, 0.5]], [0.5]).value == pytest.approx([1.0])
 

@@ -140,9 +140,8 @@ def test_selections_against_the_truth_do_not_pass_the_gate():
     _, _, misled = world(4, useful=1)  # these examiners select by the wrong descriptor
     live = start((0.6, 0.2, 0.2))
     plan = plan_week(live, misled(60, live.default), fit, validate, config=CONFIG)
-    assert plan.proposals[0].state in ("rejected", "none")
-    assert not plan.changed
-    assert plan.parameters == live
+    # A cut that agrees better with everybody may pass; weights that agree with the misled alone may not.
+    assert plan.parameters.for_cluster(0).weights == pytest.approx(live.default.weights)
 
 
 def agreeing(searches, live, change):
@@ -279,3 +278,15 @@ def test_search_finds_nearly_the_best_point_of_a_fine_grid():
     assert found.value >= grid - 0.002
     assert objective.values(live[0][None], [live[1]])[0] == 0.0
     assert found.candidates == 16 * 32
+
+
+def test_a_resting_cluster_stays_as_it_is_even_when_the_default_changes(week):
+    live, log, fit, validate, moved = week
+    assert moved.parameters.for_cluster(0) != live.default
+    plan = plan_week(live, log, fit, validate, config=CONFIG, seed=3, resting={0: "It rests after a rollback."})
+    first = next(p for p in plan.proposals if p.cluster == 0)
+    assert (first.state, first.action.kind, first.reason) == (
+        "resting", ActionKind.RESTING, "It rests after a rollback."
+    )  # fmt: skip
+    assert first.evidence.searches == 45
+    assert plan.parameters.for_cluster(0) == live.default

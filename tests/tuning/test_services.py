@@ -11,99 +11,19 @@ import pytest
 from django.utils import timezone
 from PIL import ImageOps
 
-from feedback.services import page_seen, search_conclude, selection_set
-from search.models import LivePointer, ParameterSet, Search
+from search.models import LivePointer, ParameterSet
 from search.parameter_sets import parameter_set_create, parameter_set_promote
 from search.retrieval.descriptors import DESCRIPTORS
 from search.selectors import live_parameter_set
-from tests import factories, pictures
+from tests import pictures
+from tests.tuning.weeks import run, week
 from tuning import services
 from tuning.evidence import logged_searches
 from tuning.models import ClusterDecision, TuningRun
-from tuning.objective import HeldOut, HeldOutQuery
 from tuning.services import recover, roll_back, run_carry_out, weekly
 
 pytestmark = pytest.mark.django_db
 State = TuningRun.State
-
-
-def rows(rng: np.random.Generator, relevant: np.ndarray) -> np.ndarray:
-    """Similarities in which `general` tells relevant marks and the other descriptors are noise."""
-    count = len(relevant)
-    general = np.where(relevant, rng.uniform(0.7, 0.95, count), rng.uniform(0.1, 0.6, count))
-    noise = rng.uniform(0, 1, (count, len(DESCRIPTORS) - 1))
-    return np.concatenate([general[:, None], noise], axis=1).astype(np.float32)
-
-
-@pytest.fixture
-def held_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Held-out similarities of the same kind; reading them from a directory has its own test below."""
-    rng = np.random.default_rng(7)
-
-    def queries(prefix: str) -> HeldOut:
-        made = []
-        for group in range(10):
-            for member in range(2):
-                relevant = np.arange(60) < 3
-                made.append(
-                    HeldOutQuery(f"{prefix}{member}-{group}", f"{prefix}{group}", 0, rows(rng, relevant), relevant)
-                )
-        return HeldOut(DESCRIPTORS, tuple(made))
-
-    parts = queries("f"), queries("v")
-    monkeypatch.setattr(services, "held_out_load", lambda snapshot, progress=None: parts)
-
-
-@pytest.fixture
-def bad_start(register: Any) -> ParameterSet:
-    """Live: nearly all weight on noise."""
-    live = live_parameter_set()
-    parameters = live.unpack()
-    weights = {**dict.fromkeys(DESCRIPTORS, 0.0), "general": 0.2, "edges": 0.4, "objects": 0.4}
-    default = replace(parameters.default, weights=weights, threshold=0.6)
-    made = parameter_set_create(
-        parameters=replace(parameters, default=default), made_by="test", reason="bad", parent=live
-    )
-    parameter_set_promote(parameter_set=made, expected=live, actor="test", reason="bad start")
-    return made
-
-
-def week(make_user: Any, live: ParameterSet, *, searches: int = 40, examiners: int = 4, seed: int = 0) -> None:
-    """Concluded searches of examiners who always know."""
-    rng = np.random.default_rng(seed)
-    people = [make_user(f"e{seed}-{n}") for n in range(examiners)]
-    parameters = live.unpack()
-    weights = np.array(parameters.default.weight_vector(DESCRIPTORS))
-    snapshot = services.engine.searcher().snapshot
-    for number in range(searches):
-        owner = people[number % examiners]
-        relevant = np.arange(24) < 4
-        table = rows(rng, relevant)
-        order = np.argsort(-(table @ weights))
-        table, relevant = table[order], relevant[order]
-        search = factories.done_search(
-            owner,
-            scores=[float(v) for v in table @ weights],
-            threshold=parameters.default.threshold,
-            similarities=[dict(zip(DESCRIPTORS, map(float, row), strict=True)) for row in table],
-        )
-        Search.objects.filter(pk=search.pk).update(
-            parameter_set=live, clusters_version=snapshot.clusters.version, image_sha256=f"{seed}-{number}"
-        )
-        search.refresh_from_db()
-        page_seen(search=search, page=1, user=owner)
-        for result in search.results.select_related("mark"):
-            wanted = bool(relevant[result.rank - 1])
-            if wanted != result.preselected:
-                selection_set(search=search, number=result.mark.number, selected=wanted, user=owner)
-        search_conclude(search=search, kind="done", user=owner)
-
-
-def run(kind: str = "manual", **more: Any) -> TuningRun:
-    made = TuningRun.objects.create(kind=kind, requested_by="test", **more)
-    run_carry_out(run_id=made.pk)
-    made.refresh_from_db()
-    return made
 
 
 def test_a_week_of_corrections_becomes_better_live_parameters(

@@ -70,7 +70,7 @@ def test_an_empty_service_says_what_will_come(page: Client) -> None:
         "No concluded search",
         "No run has finished yet",
         "No run yet",
-        "switched off",
+        "Switched off",
     ):
         assert words in text
 

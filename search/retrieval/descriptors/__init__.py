@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-DESCRIPTORS: tuple[str, ...] = ("general", "edges", "objects", "colour", "semantic")
-"""Fixed order of the last axis of every similarity array and weight vector. A new descriptor is one more name here
-(last, so that the order of the others stays), one more in the Describer, a weight in weights/first_weights.json, and
-a word and a colour for it on the pages."""
+DESCRIPTORS: tuple[str, ...] = ("general", "edges", "objects", "texture", "colour", "semantic")
+"""Fixed order of the last axis of every similarity array and weight vector. Nothing stored
+depends on it: weights are kept by name, and an index belongs to one version of the descriptors. A new descriptor is one
+more name here, one more in the Describer, a weight in weights/first_weights.json, and a word and a colour for it on the
+pages."""
 
 SET_OF: Mapping[str, str] = {"objects": "general"}
 """Set descriptor -> the vector descriptor whose space its elements live in."""

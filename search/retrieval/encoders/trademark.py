@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from search.retrieval.device import device_name
-from search.retrieval.encoders import Images, Vectors, WeightsUnusable
+from search.retrieval.encoders import Images, Reader, Seen, Vectors, WeightsUnusable
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLite0, batches, placed
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights" / "encoder.safetensors"
@@ -65,20 +65,23 @@ class TrademarkEncoder:
 
     def encode(self, images: Images) -> Vectors:
         """uint8 RGB (n, h, w, 3) -> float32 (n, dim), not normalised."""
-        return self.encode_both(images)[0]
+        return self.look(images).vectors
 
-    def encode_both(self, images: Images) -> tuple[Vectors, Vectors]:
-        """`encode`'s vectors (n, dim), and the pooled features (n, 1280) that they are projected from
-        (descriptors.semantic)."""
+    def look(self, images: Images, reader: Reader | None = None) -> Seen:
+        """The contract of encoders.ShowsPass; features (n, 1280)."""
         pool, project = self._head
         out = np.empty((len(images), self.dim), np.float32)
         features = np.empty((len(images), self._wide), np.float32)
+        readings = []
         with torch.inference_mode():
             for rows, pixels in batches(images, self._device):
-                pooled = pool(self._network(pixels))
+                middle = self._network.middle(pixels)
+                if reader is not None:
+                    readings.append(reader(middle).cpu().numpy())
+                pooled = pool(self._network.last(middle))
                 features[rows] = pooled.cpu().numpy()
                 out[rows] = project(pooled).cpu().numpy()
-        return out, features
+        return Seen(out, features, np.concatenate(readings) if readings else None)
 
 
 def load_parts(weights: Path) -> tuple[EfficientNetLite0, nn.Linear, float]:

@@ -9,8 +9,11 @@ from PIL import Image, ImageDraw, ImageOps
 
 from search.retrieval.describe import WEIGHTS, Describer
 from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.descriptors.texture import FILE as TEXTURE
+from search.retrieval.descriptors.texture import TextureWeights
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.imaging import Picture, decode_picture
+from search.retrieval.normalise import normalise
 from search.retrieval.similarity import similarity_matrix
 from tests.search.retrieval.pictures import encoded, pixels, ring, star, star_beside_bars
 
@@ -29,7 +32,7 @@ def test_vectors_are_unit_and_named(describer: Describer) -> None:
     described = describer.describe([pixels(star()), pixels(star_beside_bars())])
     assert describer.names == DESCRIPTORS
     for description, size in zip(described, [(200, 200), (420, 200)], strict=True):
-        assert set(description.vectors) == {"general", "edges", "semantic"}
+        assert set(description.vectors) == {"general", "edges", "texture", "semantic"}
         for vector in description.vectors.values():
             assert vector.dtype == np.float32 and np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
         assert description.size == size
@@ -116,3 +119,31 @@ def test_a_descriptor_without_weights_is_off_and_changes_the_version(describer: 
     assert without.names == ("general", "objects", "colour")
     assert set(without.describe([pixels(star())])[0].vectors) == {"general"}
     assert without.version != describer.version == Describer().version
+
+
+def test_texture_and_meaning_take_the_pass_that_general_makes(describer: Describer, monkeypatch) -> None:
+    sides = []
+    encoder, look = describer.whole.encoder, describer.whole.encoder.look
+    monkeypatch.setattr(
+        encoder, "look", lambda images, reader=None: sides.append(images.shape[1]) or look(images, reader)
+    )
+    marks = [pixels(star()), pixels(ring())]
+    together = describer.describe(marks)
+    assert sides == [160, 160, 128]  # the whole mark, its edges, its parts
+    for name in ("texture", "semantic"):
+        alone = describer.components[name].describe([normalise(image) for image in marks])
+        for description, vector in zip(together, alone, strict=True):
+            np.testing.assert_allclose(description.vectors[name], vector, atol=1e-5)
+
+
+def test_weights_made_for_another_encoder_switch_their_descriptor_off(
+    describer: Describer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    weights = shutil.copytree(WEIGHTS, tmp_path / "weights")
+    shipped = describer.components["texture"].weights
+    TextureWeights(shipped.pca, {**shipped.made_for, "encoder": "another"}).save(weights / TEXTURE)
+    with caplog.at_level("INFO"):
+        without = Describer(weights=weights)
+    assert without.names == tuple(name for name in DESCRIPTORS if name != "texture")
+    assert "fitted on the encoder another" in caplog.text
+    assert "texture" not in without.describe([pixels(star())])[0].vectors

@@ -90,7 +90,7 @@ def test_a_weight_given_by_hand_takes_from_the_others_in_proportion_in_every_sco
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"texture": 0.1}, "no descriptor texture; known are general"),
+        ({"smell": 0.1}, "no descriptor smell; known are general"),
         ({"colour": 1.2}, "must sum to 1"),
         ({"colour": -0.1}, "at least 0"),
         (dict.fromkeys(DESCRIPTORS, 0.1), "must sum to 1"),

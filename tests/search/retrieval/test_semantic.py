@@ -4,7 +4,7 @@ import pytest
 from search.retrieval.descriptors.general import whole
 from search.retrieval.descriptors.semantic import SemanticDescriptor, SemanticHead
 from search.retrieval.descriptors.vector import VectorDescriptor
-from search.retrieval.encoders import WeightsUnusable
+from search.retrieval.encoders import Seen, WeightsUnusable
 from search.retrieval.normalise import normalise
 from search.retrieval.whitening import Whitening
 from tests.search.retrieval.pictures import pixels, ring, star
@@ -64,20 +64,19 @@ def test_missing_and_damaged_heads_end_in_a_sentence(tmp_path):
 
 
 class Encoder:
-    """Features are the mean grey of the upper and lower half; vectors the same the other way round. Counts passes."""
+    """Features are the mean grey of the upper and lower half; vectors the same the other way round."""
 
     name, version, dim = "halves", "e-1", 2
-    passes = 0
 
     def encode(self, images):
-        return self.encode_both(images)[0]
+        return self.look(images).vectors
 
-    def encode_both(self, images):
-        self.passes += 1
+    def look(self, images, reader=None):
+        assert reader is None
         grey = 255 - images[:, :, :, 0].astype(np.float32)
         half = grey.shape[1] // 2
         features = np.stack([grey[:, :half].mean(axis=(1, 2)), grey[:, half:].mean(axis=(1, 2))], axis=1)
-        return features[:, ::-1], features
+        return Seen(features[:, ::-1], features)
 
 
 def general(encoder, side=192):
@@ -89,26 +88,13 @@ def general(encoder, side=192):
 MARKS = [normalise(pixels(star())), normalise(np.full((60, 60, 3), 255, np.uint8)), normalise(pixels(ring()))]
 
 
-def test_meaning_comes_from_the_pass_that_general_makes():
+def test_meaning_is_the_head_on_the_features():
     encoder = Encoder()
-    descriptor = SemanticDescriptor(general(encoder), head())
-    wholes, meanings = descriptor.describe_both(MARKS)
-    assert encoder.passes == 1
-    apart = general(encoder).describe(MARKS)
+    meanings = SemanticDescriptor(general(encoder), head()).describe(MARKS)
     for row in (0, 2):
-        np.testing.assert_allclose(wholes[row], apart[row], rtol=1e-6)
-        features = encoder.encode_both(whole(MARKS[row], 192)[None])[1]
+        features = encoder.look(whole(MARKS[row], 192)[None]).features
         np.testing.assert_allclose(meanings[row], head().apply(features)[0], rtol=1e-5)
     assert meanings[1] is None  # a blank mark means nothing
-
-
-def test_an_encoder_without_features_gives_its_vectors():
-    class Vectors:
-        name, version, dim = "plain", "e-1", 2
-        encode = staticmethod(Encoder().encode)
-
-    _, meanings = SemanticDescriptor(general(Vectors()), head()).describe_both(MARKS[:1])
-    np.testing.assert_allclose(meanings[0], head().apply(Encoder().encode(whole(MARKS[0], 192)[None]))[0], rtol=1e-5)
 
 
 def test_a_head_for_another_side_is_refused(tmp_path):

@@ -31,6 +31,15 @@ def test_keeps_the_strongest_directions(rows: np.ndarray) -> None:
     np.testing.assert_allclose(few.matrix, many.matrix[:, :2], atol=1e-5)
 
 
+def test_more_dimensions_than_rows_give_the_same_directions(rows: np.ndarray) -> None:
+    wide = np.hstack([rows[:30], np.zeros((30, 40))])
+    few, many = Whitening.fit(wide, 6), Whitening.fit(rows[:30], 6)
+    np.testing.assert_allclose(np.abs(few.matrix[:12]), np.abs(many.matrix), rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(
+        few.apply(wide) @ few.apply(wide).T, many.apply(rows[:30]) @ many.apply(rows[:30]).T, atol=1e-3
+    )
+
+
 def test_scale_of_the_input_does_not_matter(rows: np.ndarray) -> None:
     whitening = Whitening.fit(rows, 6)
     np.testing.assert_allclose(whitening.apply(rows * 7), whitening.apply(rows), atol=1e-5)

@@ -70,8 +70,8 @@ def test_unreadable_pool_images_are_counted_on_stderr(evaluate, tmp_path):
 def test_bad_input_is_a_sentence(evaluate, tmp_path):
     with pytest.raises(CommandError, match="does not exist"):
         evaluate(pool=tmp_path / "nowhere")
-    with pytest.raises(CommandError, match="no descriptor texture; known are fused, general"):
-        evaluate("--descriptor", "texture")
+    with pytest.raises(CommandError, match="no descriptor smell; known are fused, general"):
+        evaluate("--descriptor", "smell")
     (tmp_path / "set" / "queries" / "1-2.png").write_bytes(b"no picture")
     with pytest.raises(CommandError, match="The query 1-2"):
         evaluate()

@@ -127,8 +127,8 @@ def test_progress_counts_every_image_once(layout):
 
 
 def test_what_cannot_be_measured_is_refused_with_a_sentence(layout, tmp_path):
-    with pytest.raises(LayoutError, match="no descriptor texture"):
-        evaluate(layout, FakeDescriber(), descriptors=["texture"])
+    with pytest.raises(LayoutError, match="no descriptor smell"):
+        evaluate(layout, FakeDescriber(), descriptors=["smell"])
     lonely = load(*write_set(tmp_path / "lonely", members=1))
     with pytest.raises(LayoutError, match="No query has a relevant mark"):
         run(lonely)

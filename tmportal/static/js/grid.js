@@ -2,6 +2,7 @@
 
 import { percent, track, weights, wordOf } from "./bars.js";
 import { drawBox } from "./boxes.js";
+import { voteButtons } from "./votes.js";
 
 const make = (tag, className, text) => {
   const node = document.createElement(tag);
@@ -10,9 +11,12 @@ const make = (tag, className, text) => {
   return node;
 };
 
+// Where the mark stood before it came into a refined list.
+const before = (item) => (item.rank_before ? `was #${item.rank_before}` : item.refined ? "by refining" : "");
+
 export class Grid {
-  constructor({ root, query, mayChange, onToggle, onOpen }) {
-    Object.assign(this, { root, query, mayChange, onToggle, onOpen });
+  constructor({ root, query, mayChange, onToggle, onOpen, onVote, voteOf }) {
+    Object.assign(this, { root, query, mayChange, onToggle, onOpen, onVote, voteOf });
     this.items = [];
     this.cards = [];
     this.current = 0;
@@ -35,6 +39,10 @@ export class Grid {
     if (index < 0) return;
     this.items[index].selected = selected;
     this.cards[index].paint();
+  }
+
+  paintVotes() {
+    this.items.forEach((item, index) => this.cards[index].votes?.paint(this.voteOf(item.mark)));
   }
 
   saveState(mark, state) {
@@ -108,9 +116,11 @@ export class Grid {
     }
     const foot = make("span", "card-foot");
     const rank = make("span", "rank", `#${item.rank}`);
+    const was = make("span", "rank", before(item));
+    was.hidden = !was.textContent;
     const marker = make("span", "marker");
     const saved = make("span", "card-saved");
-    foot.append(rank, marker, saved);
+    foot.append(rank, was, marker, saved);
     button.append(tile, head, facts, bars, foot);
 
     const open = make("button", "card-open", "⤢");
@@ -119,6 +129,9 @@ export class Grid {
     open.title = "Compare side by side (Enter)";
     open.setAttribute("aria-label", `Compare ${item.name || item.mark} with the query`);
     node.append(button, open);
+    const votes = this.mayChange ? voteButtons(item.name || item.mark, (kind) => this.onVote(item, kind)) : null;
+    if (votes) node.append(votes.node);
+    votes?.paint(this.voteOf(item.mark));
 
     const paint = () => {
       node.classList.toggle("selected", item.selected);
@@ -147,7 +160,7 @@ export class Grid {
     button.addEventListener("click", () => (this.mayChange ? this.onToggle(item) : this.onOpen(item)));
     open.addEventListener("click", () => this.onOpen(item));
     paint();
-    return { node, button, saved, paint };
+    return { node, button, saved, paint, votes };
   }
 
   showQueryBox(item) {

@@ -2,7 +2,7 @@
 
 const WRITES = "input, textarea, select, [contenteditable]";
 
-export function keys({ grid, turn, report, help, helpOpen, helpClose }) {
+export function keys({ grid, turn, report, vote, help, helpOpen, helpClose }) {
   helpOpen.addEventListener("click", () => help.showModal());
   helpClose.addEventListener("click", () => help.close());
   help.addEventListener("click", (event) => event.target === help && help.close());
@@ -19,6 +19,8 @@ export function keys({ grid, turn, report, help, helpOpen, helpClose }) {
       }
     } else if (event.key === "Enter" && event.target.classList.contains("card-face")) {
       grid.onOpen(grid.items[grid.current]);
+    } else if ((event.key === "+" || event.key === "-") && event.target.classList.contains("card-face")) {
+      vote(grid.items[grid.current], event.key === "+" ? "like" : "unlike");
     } else if (event.key === "n") turn(1);
     else if (event.key === "p") turn(-1);
     else if (event.key === "r") report();

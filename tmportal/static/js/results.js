@@ -6,6 +6,7 @@ import { Grid } from "./grid.js";
 import { call } from "./http.js";
 import { keys } from "./keys.js";
 import { watch } from "./progress.js";
+import { Refining } from "./refine.js";
 import { Saver } from "./saver.js";
 import { Tally } from "./tally.js";
 
@@ -38,8 +39,17 @@ function start() {
       problem(message);
     },
   });
-  const grid = new Grid({ root: byId("grid"), query: byId("query-boxes"), mayChange, onToggle: toggle, onOpen: (item) => detail.open(item) });
+  const grid = new Grid({
+    root: byId("grid"),
+    query: byId("query-boxes"),
+    mayChange,
+    onToggle: toggle,
+    onOpen: (item) => detail.open(item),
+    onVote: vote,
+    voteOf: (mark) => refining?.of(mark) ?? "",
+  });
   const detail = openDetail({ root, grid, mayChange, onToggle: toggle, turn });
+  const refining = mayChange ? new Refining({ root, onVotes: () => grid.paintVotes(), load: (wanted) => load(wanted ?? asked(), { focus: 0 }) }) : null;
   const conclusion = mayChange ? conclude({ root, saver }) : { changed() {} };
   let page = 1;
   let pages = 1;
@@ -55,6 +65,10 @@ function start() {
     detail.refresh();
   }
 
+  function vote(item, kind) {
+    if (item) refining?.vote(item.mark, kind);
+  }
+
   function problem(message) {
     byId("problem").textContent = message;
     byId("problem").hidden = !message;
@@ -64,7 +78,7 @@ function start() {
     byId("grid").setAttribute("aria-busy", "true");
     try {
       await saver.settled(); // what a page shows comes from the service: let it know everything first
-      const answer = await call("GET", `${root.dataset.results}?page=${wanted}`);
+      const answer = refining?.on ? await refining.fetch(wanted) : await call("GET", `${root.dataset.results}?page=${wanted}`);
       page = answer.page;
       pages = answer.pages;
       grid.fill(answer.results.map((item) => ({ ...item, selected: saver.unsaved(item.mark) ?? item.selected })));
@@ -90,6 +104,7 @@ function start() {
   async function turn(step, focus = 0) {
     const wanted = page + step;
     if (wanted < 1 || wanted > pages || !(await load(wanted, { focus }))) return false;
+    if (refining?.on) return true; // the address is that of the original list, which stays
     history.pushState({ page }, "", wanted === 1 ? location.pathname : `?page=${wanted}`);
     return true;
   }
@@ -97,11 +112,14 @@ function start() {
   const asked = () => Math.max(1, Number.parseInt(new URLSearchParams(location.search).get("page") ?? "1", 10) || 1);
   byId("previous").addEventListener("click", () => turn(-1));
   byId("next").addEventListener("click", () => turn(1));
-  window.addEventListener("popstate", () => load(asked(), { focus: 0 }));
+  window.addEventListener("popstate", () => {
+    refining?.leave();
+    load(asked(), { focus: 0 });
+  });
   window.addEventListener("beforeunload", (event) => {
     if (saver.pending) event.preventDefault();
   });
-  keys({ grid, turn, report: () => byId("make-report")?.click(), help: byId("help"), helpOpen: byId("help-open"), helpClose: byId("help-close") });
+  keys({ grid, turn, report: () => byId("make-report")?.click(), vote, help: byId("help"), helpOpen: byId("help-open"), helpClose: byId("help-close") });
   tally.show();
   load(asked()).then((shown) => {
     if (!shown && asked() > 1) load(1); // an address from before the search was shorter

@@ -1,0 +1,185 @@
+#!/usr/bin/env python
+"""Does the loop learn, and can it be led astray? Simulated examiners over real families, all arms side by side. JSON.
+
+    python benchmarks/loop.py --seeds 20 [--quick] [--queries DIR --pool DIR [--limit-pool N]] --json [FILE]
+
+Without --queries the `val` families among 20,000 marks are used, built first where they are missing (needs npm). FILE
+is only written at the end; years that are done are kept under --cache, and a run that was stopped goes on. With
+--docs the page, its plots and the figures that the portal shows are written too. Two processes; --quick is 3 seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # run by its path, not as a module
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # one thread for each process
+
+from benchmarks.leaderboard.measure import limited  # noqa: E402
+from benchmarks.loop_page import draw_curves, to_markdown  # noqa: E402
+from search.retrieval.encoders import WeightsUnusable  # noqa: E402
+from tuning.evaluation import LayoutError, load  # noqa: E402
+from tuning.simulate import Year  # noqa: E402
+from tuning.simulation.campaign import Task, campaign, ceiling_of, curves, run_task, summarise  # noqa: E402
+from tuning.simulation.load import world_of  # noqa: E402
+from tuning.simulation.referee import Ceiling  # noqa: E402
+from tuning.simulation.world import World, load_world  # noqa: E402
+from tuning.simulation.years import kept_year, year_key  # noqa: E402
+
+BUILT = ROOT / "build" / "loop"
+_world: World | None = None
+
+
+def _open(path: Path) -> None:
+    global _world  # noqa: PLW0603 - one world for each process, loaded once
+    _world = load_world(path)
+
+
+def _ceiling(seed: int) -> tuple[int, Ceiling]:
+    assert _world is not None
+    return seed, ceiling_of(_world, seed)
+
+
+def _year(job: tuple[Task, Ceiling]) -> tuple[Task, Year]:
+    assert _world is not None
+    return job[0], run_task(_world, *job)
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """All years, from the cache or simulated, and what they come to."""
+    from tqdm import tqdm
+
+    started = time.perf_counter()
+    with tqdm(desc="world", unit="mark", file=sys.stderr) as bar:
+
+        def done(count: int, total: int) -> None:
+            bar.total = total
+            bar.update(count - bar.n)
+
+        layout = limited(load(options.queries, options.pool), pool=options.limit_pool)
+        world, path = world_of(layout, options.cache, done=done)
+    described = time.perf_counter()
+    tasks = campaign(range(options.seeds), weeks=options.weeks, searches=options.searches)
+    store = options.cache / "years" / year_key(world)
+    kept = {task: year for task in tasks if (year := kept_year(store, task)) is not None}
+    todo = [task for task in tasks if task not in kept]
+    with multiprocessing.get_context("spawn").Pool(options.jobs, _open, (path,)) as pool:
+        seeds = sorted({task.scenario.seed for task in todo})
+        with tqdm(total=len(seeds), desc="ceilings", unit="seed", file=sys.stderr) as bar:
+            ceilings = {}
+            for seed, found in pool.imap_unordered(_ceiling, seeds):
+                ceilings[seed] = found
+                bar.update()
+        with tqdm(total=len(todo), desc="years", unit="year", file=sys.stderr) as bar:
+            for task, year in pool.imap_unordered(_year, [(t, ceilings[t.scenario.seed]) for t in todo]):
+                kept[task] = year
+                kept_year(store, task, year)
+                bar.update()
+    years = [(task, kept[task]) for task in tasks]
+    return {
+        "arms": summarise(years),
+        "curves": curves(years),
+        "world": {
+            "queries": len(world.queries),
+            "groups": len({q.group for q in world.queries}),
+            "marks": world.marks,
+            "clusters": world.clusters,
+            "descriptors": list(world.names),
+            "version": world.version,
+        },
+        "command": f"python benchmarks/loop.py {options.command}".strip(),
+        "seeds": options.seeds,
+        "weeks": options.weeks,
+        "searches": options.searches,
+        "seconds": {
+            "world": round(described - started, 1),
+            "simulation": round(time.perf_counter() - described, 1),
+            "years_simulated": len(todo),
+        },
+    }
+
+
+def build_default() -> None:
+    """The `val` families among 20,000 marks."""
+    manifest = BUILT / "manifest.json"
+    if manifest.is_file() and json.loads(manifest.read_text("utf-8")).get("complete"):
+        return
+    script = [sys.executable, str(ROOT / "benchmarks" / "build_families.py")]
+    subprocess.run([*script, "--split", "val", "--distractors", "20000", "--out", str(BUILT)], check=True)
+
+
+def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--quick", action="store_true", help="3 seeds")
+    parser.add_argument("--weeks", type=int, default=12)
+    parser.add_argument("--searches", type=int, default=200, help="a week")
+    parser.add_argument("--queries", type=Path, metavar="DIR", help="any directory in METU layout")
+    parser.add_argument("--pool", type=Path, metavar="DIR")
+    parser.add_argument(
+        "--limit-pool", type=int, metavar="N", help="only N marks of the pool, by a hash of their names"
+    )
+    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "loop-cache")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="to FILE, or to stdout")
+    parser.add_argument("--docs", action="store_true", help="write docs/loop.md, its plots and the portal's figures")
+    options = parser.parse_args(argv)
+    options.command = " ".join(sys.argv[1:] if argv is None else argv)
+    if options.quick:
+        options.seeds = 3
+    if (options.queries is None) != (options.pool is None):
+        parser.error("--queries and --pool belong together")
+    if options.seeds < 1 or options.weeks < 1 or options.searches < 1 or options.jobs < 1:
+        parser.error("--seeds, --weeks, --searches and --jobs are at least 1")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Simulate; the table on stdout, or the JSON. Exit status 1 with a sentence when nothing could be simulated."""
+    options = arguments(argv)
+    try:
+        if options.queries is None:
+            build_default()
+            options.queries, options.pool = BUILT / "queries", BUILT / "pool"
+        report = run(options)
+    except (LayoutError, WeightsUnusable, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename or 'A file'}: {error.strerror}.", file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError:
+        print("The families could not be built; give --queries and --pool.", file=sys.stderr)
+        return 1
+    text = json.dumps(report, indent=1)
+    if options.docs:
+        write_pages(report)
+    if options.json and options.json != "-":
+        Path(options.json).write_text(text + "\n", "utf-8")
+    print(text if options.json == "-" else to_markdown(report))
+    return 0
+
+
+def write_pages(report: dict[str, Any]) -> None:
+    """The page, the plots (also on the portal's page of the simulation) and the figures behind them."""
+    static = ROOT / "tmportal" / "static" / "loop"
+    static.mkdir(parents=True, exist_ok=True)
+    for name, picture in draw_curves(report["curves"]).items():
+        (static / f"{name}.svg").write_text(picture, "utf-8")
+    (ROOT / "docs" / "loop.md").write_text(to_markdown(report), "utf-8")
+    (ROOT / "tuning" / "simulation" / "measured.json").write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,204 @@
+"""An administrator's console over several weeks of work, in a real browser: overview, cluster, comparison, decisions.
+
+The weeks are made by the real parts (tests/weeks.py); only the web server runs, since these pages need no worker.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.e2e.conftest import ROOT, Service, wait_for_pages
+
+pytestmark = pytest.mark.e2e
+
+# Text against what is painted behind it, WCAG 2.2, 1.4.3: 4.5 to 1, large text 3 to 1.
+_PALE = """() => {
+    const parse = (text) => (text.match(/^rgba?\\((.*)\\)$/)?.[1] ?? "").split(/[ ,/]+/).map(Number);
+    const light = ([r, g, b]) => [r, g, b]
+        .map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4))
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = (one) => {
+        for (let at = one; at; at = at.parentElement) {
+            const colour = parse(getComputedStyle(at).backgroundColor);
+            if (colour.length >= 3 && (colour[3] ?? 1) === 1) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const pale = [];
+    for (const one of document.querySelectorAll("main *")) {
+        const text = [...one.childNodes].filter((n) => n.nodeType === 3).map((n) => n.textContent.trim()).join("");
+        if (!text || !one.checkVisibility({ opacityProperty: true }) || one.closest("svg, .sr, dialog")) continue;
+        const style = getComputedStyle(one);
+        const [a, b] = [light(parse(style.color)), light(behind(one))].sort((x, y) => y - x);
+        const size = parseFloat(style.fontSize);
+        const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+        const contrast = (a + 0.05) / (b + 0.05);
+        if (contrast < (large ? 3 : 4.5)) pale.push(`${one.className} "${text.slice(0, 20)}" ${contrast.toFixed(2)}`);
+    }
+    return pale;
+}"""
+_UNNAMED = """() => [...document.querySelectorAll("main a[href], main button, main input, main select, main textarea")]
+    .filter((one) => one.checkVisibility() && one.type !== "hidden")
+    .filter((one) => !(one.textContent.trim() || one.getAttribute("aria-label") || one.labels?.[0]?.textContent.trim()))
+    .map((one) => one.outerHTML.slice(0, 120))"""
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The web server alone, on a data directory with three weeks of work."""
+    data_dir = tmp_path_factory.mktemp("console")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    given = {
+        "TM_DATA_DIR": str(data_dir), "TM_HELD_OUT": str(data_dir / "held-out"), "TM_RESULTS": "48",
+        "TM_TUNING_MIN_SEARCHES": "6", "TM_TUNING_MIN_EXAMINERS": "2", "TM_LOG_LEVEL": "WARNING",
+    }  # fmt: skip
+    dropped = ("DJANGO_SETTINGS_MODULE", "REDIS_URL", "TM_HTTPS")
+    env = {name: value for name, value in os.environ.items() if name not in dropped} | given
+    made = subprocess.run(
+        [sys.executable, "-m", "tests.weeks", "--marks", "110", "--weeks", "3"],
+        cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr[-3000:]
+    logins = json.loads((data_dir / "demo-logins.json").read_text())
+    with (data_dir / "web.log").open("wb") as log:
+        web = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "tmportal.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4",
+             "--worker-class", "gthread", "--no-control-socket"],
+            cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        wait_for_pages(f"http://127.0.0.1:{port}", web)
+        yield Service(
+            f"http://127.0.0.1:{port}", {role: (one["name"], one["password"]) for role, one in logins.items()}, data_dir
+        )
+    finally:
+        os.killpg(web.pid, signal.SIGTERM)
+        web.wait(20)
+
+
+def settled(page: Any) -> None:
+    """Every picture is there, loaded and not broken; every control has a name; every word stands out."""
+    page.evaluate("for (const image of document.images) image.loading = 'eager'")
+    page.wait_for_function("() => [...document.images].every((image) => image.complete)")
+    assert page.evaluate("[...document.images].filter((i) => !i.naturalWidth).map((i) => i.src)") == []
+    assert page.evaluate(_UNNAMED) == []
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(_PALE) == [], scheme
+
+
+def test_from_the_overview_to_a_cluster_a_comparison_and_back(
+    login: Callable[[str], Any], snap: Callable[..., None]
+) -> None:
+    page = login("administrator")
+    page.get_by_role("link", name="Tuning").click()
+    page.get_by_role("heading", name="Evidence since the last decision").wait_for()
+    assert page.get_by_text(re.compile(r"not enough yet: \d+ of 6 searches, \d of 2 examiners")).count() >= 1
+    assert "pairs of judgements were alike" in page.inner_text("main")
+    assert page.locator(".timeline .event.back").count() == 1
+    settled(page)
+    snap(page, "console-overview")
+
+    page.locator(".evidence-card a").first.click()
+    page.get_by_role("heading", name="The cut among what examiners judged").wait_for()
+    # The first with a search for parameters behind it shows every chart.
+    page.goto("/tuning/")
+    page.locator(".weights a", has_text="Cluster").first.click()
+    page.locator("svg.histogram").wait_for()
+    for chart in ("svg.change", "svg.tree", "svg.rounds", "svg.deltas"):
+        assert page.locator(chart).count() == 1, chart
+    assert page.locator(".exemplars img").count() >= 3
+    settled(page)
+    snap(page, "console-cluster")
+
+    page.get_by_role("link", name="Compare both on a search of this cluster").click()
+    page.locator(".compare-card").first.wait_for()
+    assert page.locator(".compare-side").count() == 2
+    first = page.url
+    page.locator(".pick-strip input:checked").focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Compare", exact=True).click()
+    page.locator(".compare-card").first.wait_for()
+    assert page.url != first and "search=" in page.url
+    assert "similarities it kept" in page.inner_text("main")
+    settled(page)
+    snap(page, "console-compare")
+    page.goto("/tuning/register/")
+    settled(page)
+    snap(page, "console-register")
+
+
+def test_the_timeline_is_walked_with_the_keyboard(login: Callable[[str], Any]) -> None:
+    page = login("administrator")
+    page.goto("/tuning/")
+    assert page.locator(".timeline .point[tabindex='0']").count() == 1  # one stop, however many points
+    page.locator(".timeline .point[tabindex='0']").focus()
+    page.keyboard.press("ArrowLeft")
+    tip = page.locator(".chart-tip")
+    tip.wait_for()
+    before = tip.inner_text()
+    assert re.match(r"run \d+, .*: .*%", before)
+    seen = [before]
+    for key in ("ArrowUp", "ArrowUp", "ArrowUp"):  # over the lines of this run to what went live there
+        page.keyboard.press(key)
+        seen.append(tip.inner_text())
+    assert re.search(r"went live|rolled back", seen[-1])
+    page.keyboard.press("ArrowDown")
+    assert re.match(r"run \d+, ", tip.inner_text())
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/tuning/runs/\d+/"))
+
+
+def test_a_proposal_is_approved_and_rolled_back_with_reasons(
+    login: Callable[[str], Any], snap: Callable[..., None]
+) -> None:
+    page = login("administrator")
+    page.goto("/tuning/")
+    page.get_by_role("link", name="Approve or reject").click()
+    page.wait_for_url(re.compile(r"/tuning/runs/\d+/#decide"))
+    approve = page.get_by_role("button", name="Approve P")
+    number = approve.inner_text().removeprefix("Approve ")
+    settled(page)
+    snap(page, "console-proposal")
+    approve.click()  # without a reason the browser itself refuses
+    assert page.locator("textarea:invalid").count() == 1
+    page.get_by_label("Reason, kept with the history").fill("Checked on ten searches.")
+    approve.click()
+    page.get_by_text(f"{number} is live: every new search uses it.").wait_for()
+    assert page.get_by_role("button", name="Approve").count() == 0
+
+    page.get_by_role("link", name="Tuning").first.click()
+    assert page.locator("#live-title").inner_text() == f"Live: {number}"
+    opener = page.locator("table.went [data-roll-back]").first
+    target = opener.get_attribute("data-roll-back")
+    opener.focus()
+    page.keyboard.press("Enter")
+    dialog = page.locator("dialog#roll-back[open]")
+    dialog.wait_for()
+    assert f"Roll back to {target}?" in dialog.inner_text()
+    snap(page, "console-roll-back", full=False)
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.dataset.rollBack") == target
+    page.keyboard.press("Space")
+    dialog.wait_for()
+    dialog.get_by_label("Reason, kept with the history").fill("Outlined logos are missed.")
+    dialog.get_by_role("button", name="Roll back to").click()
+    page.get_by_text(f"{target} is live again.").wait_for()
+    assert page.locator("#live-title").inner_text() == f"Live: {target}"
+    assert "Outlined logos are missed." in page.locator("table.went tbody tr").first.inner_text()
+
+
+def test_an_examiner_sees_none_of_it(login: Callable[[str], Any]) -> None:
+    page = login("examiner")
+    for address in ("", "clusters/0/", "register/", "compare/"):
+        assert page.goto(f"/tuning/{address}").status == 403

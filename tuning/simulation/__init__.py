@@ -1,0 +1,1 @@
+"""Simulated examiners over real families: the parts of `tuning.simulate`. Pure."""
