@@ -31,8 +31,9 @@ class Command(BaseCommand):
             if done.returncode:
                 raise supervision.CannotStart(done.returncode)
             announce = [f"portal http://{settings.TM_BIND}:{settings.TM_PORT}"]
-            if env.flag("TM_DEMO", True):
-                announce += _logins()
+            # Before anything answers: whoever waits for the portal to be healthy finds them printed.
+            for line in _logins() if env.flag("TM_DEMO", True) else []:
+                self.stdout.write(line)
             self.stdout.write(f"Starting (logs in {data_dir / 'log'}); Ctrl-C stops everything.")
             self.stdout.flush()
             code = supervision.serve(data_dir, lock, announce)
