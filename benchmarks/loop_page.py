@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
+
+from benchmarks.leaderboard.picture import apart
 
 WORDS = {
     "static": "static (never changes)",
@@ -149,7 +150,7 @@ def _plot(arms: Mapping[str, Any], measure: str, title: str) -> str:
         width = 3 if arm == "ours" else 1.8
         out.append(f'<polyline points="{path}" fill="none" stroke="{COLOURS[arm]}" stroke-width="{width}"/>')
         labels.append((arm, y(values[-1]), COLOURS[arm]))
-    for (name, at, colour), place in zip(labels, _apart([at for _, at, _ in labels]), strict=True):
+    for (name, at, colour), place in zip(labels, apart([at for _, at, _ in labels]), strict=True):
         edge = _WIDTH - _RIGHT
         out.append(
             f'<path d="M{edge} {at:.1f}L{edge + 12} {place:.1f}" stroke="{colour}" stroke-opacity="0.5" fill="none"/>'
@@ -163,12 +164,3 @@ def _round_range(low: float, high: float) -> tuple[float, float]:
     span = max(high - low, 1.0)
     step = 10.0 if span > 20 else 2.0 if span > 4 else 0.5
     return step * int((low - 0.04 * span) // step), step * -int(-(high + 0.04 * span) // step)
-
-
-def _apart(places: Sequence[float], gap: float = 15) -> list[float]:
-    """The same places moved down where they would overlap."""
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    found = list(places)
-    for before, now in itertools.pairwise(order):
-        found[now] = max(found[now], found[before] + gap)
-    return found

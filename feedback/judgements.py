@@ -8,7 +8,6 @@ from feedback.agreement import Agreement, Judgement, agreement_of
 from feedback.models import Impression
 from feedback.selectors import conclusions_between
 
-_SELECTED = (Impression.Outcome.ADDED, Impression.Outcome.KEPT)
 _CHANGED = (Impression.Outcome.ADDED, Impression.Outcome.REMOVED)
 
 
@@ -35,6 +34,6 @@ def examiners_agree(*, since: datetime | None, until: datetime, cluster: int | N
         .values_list("conclusion__search__image_sha256", "mark_id", "examiner_id", "outcome")
     )
     return agreement_of(
-        Judgement(query, mark, examiner, selected=outcome in _SELECTED, changed=outcome in _CHANGED)
+        Judgement(query, mark, examiner, selected=outcome in Impression.SELECTED, changed=outcome in _CHANGED)
         for query, mark, examiner, outcome in rows.iterator(chunk_size=2000)
     )

@@ -66,6 +66,8 @@ class Impression(Immutable):
         ADDED = "added", "added"
         UNTOUCHED = "untouched", "untouched"
 
+    SELECTED = (Outcome.ADDED, Outcome.KEPT)  # what the examiner ended with
+
     conclusion = models.ForeignKey(Conclusion, on_delete=models.CASCADE, related_name="impressions")
     mark = models.ForeignKey(Mark, on_delete=models.PROTECT)
     rank = models.PositiveIntegerField(help_text="in the engine's answer, 1 is best")

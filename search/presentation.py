@@ -18,6 +18,7 @@ from search.retrieval.fusion import fuse
 from search.retrieval.interleaving import BOTH, is_interleaved, team_draft
 from search.retrieval.parameters import ClusterParameters
 from search.retrieval.records import Hit
+from search.retrieval.similarity import named_table
 
 PAGES = 2  # that audit slots and drafts reach: farther down few examiners go
 
@@ -110,8 +111,5 @@ def _drafted(seed: str, hits: Sequence[Hit], rival: ClusterParameters) -> list[P
 
 def _fused(hits: Sequence[Hit], parameters: ClusterParameters) -> NDArray[np.float32]:
     """(m,) scores of these hits with other parameters."""
-    table = np.array(
-        [[np.nan if (v := hit.similarities.get(name)) is None else v for name in DESCRIPTORS] for hit in hits],
-        dtype=np.float32,
-    ).reshape(-1, len(DESCRIPTORS))
+    table = named_table((hit.similarities for hit in hits), DESCRIPTORS)
     return np.nan_to_num(fuse(table, np.array(parameters.weight_vector(DESCRIPTORS))), nan=0.0)

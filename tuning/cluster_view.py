@@ -15,10 +15,12 @@ from search.errors import NotThere
 from search.models import Mark, ParameterSet, Search
 from search.retrieval.fusion import fuse
 from search.retrieval.parameters import ClusterParameters, Parameters
+from search.retrieval.similarity import named_table
 from search.selectors import live_parameter_set
 from tuning import decision_view, overview
 from tuning.charts import before_after
 from tuning.cluster_charts import Cut, delta_chart, score_histogram, trials_chart
+from tuning.decision_table import UNDECIDED
 from tuning.exemplars import clustering_now, exemplars_of
 from tuning.held_out_pictures import relatives_of
 from tuning.models import ClusterDecision
@@ -45,7 +47,7 @@ def cluster_context(cluster: int | None) -> dict[str, Any]:
     change = parameter_change(live, cluster) if live else None
     now = timezone.now()
     # The latest that came to a decision; one for want of evidence says nothing about the parameters.
-    latest = next((d for d in decisions if d.action not in decision_view.UNDECIDED), None)
+    latest = next((d for d in decisions if d.action not in UNDECIDED), None)
     looked = next((d for d in decisions if (d.detail or {}).get("trials")), None)
     return {
         "cluster": cluster,
@@ -112,9 +114,7 @@ def score_distribution(live: ParameterSet, cluster: int | None, *, before: Clust
         Impression.objects.filter(conclusion__in=ids, seen=True).values_list("outcome", "similarities").iterator(2000)
     )
     names = parameters.names
-    table = np.array(
-        [[np.nan if row.get(name) is None else row[name] for name in names] for _, row in rows], dtype=np.float64
-    ).reshape(-1, len(names))
+    table = named_table((row for _, row in rows), names)
     scores = np.nan_to_num(fuse(table, np.array(own.weight_vector(names))), nan=0.0)
     by_outcome: dict[str, list[float]] = {}
     for (outcome, _), score in zip(rows, scores, strict=True):

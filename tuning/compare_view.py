@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from feedback.selectors import selected_numbers
 from search.models import ParameterSet, Search, SearchResult
 from search.retrieval.parameters import ClusterParameters
+from search.retrieval.similarity import named_table
 from search.selectors import live_parameter_set, results_of
 from tuning.side_by_side import Side, difference, side
 
@@ -90,10 +91,7 @@ def _compared(a: ParameterSet, b: ParameterSet, search: Search, top: int) -> dic
     assert search.parameter_set is not None  # noqa: S101  _unfit has refused it otherwise
     served = _parameters(search.parameter_set, search)
     names = tuple(served.weights)
-    table = np.array(
-        [[np.nan if row.similarities.get(n) is None else row.similarities[n] for n in names] for row in results],
-        dtype=np.float64,
-    ).reshape(-1, len(names))
+    table = named_table((row.similarities for row in results), names)
     # Everything that passed the filters was kept: nothing lies beyond. What was kept from further down leaves a gap.
     unbroken = [row.score for place, row in enumerate(results, start=1) if row.rank == place]
     floor = None if search.count >= search.scanned or not unbroken else unbroken[-1]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Floats", "Region", "Segments", "project", "scores"]
+__all__ = ["Floats", "Region", "Segments", "project", "scores", "split", "weighed"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -75,11 +75,14 @@ def scores(similarities: ArrayLike, weights: ArrayLike) -> Floats:
 
     The same formula as search.retrieval.fusion.fuse, in double precision and with a rank for such rows.
     """
-    values, present = split(similarities)
-    w = np.asarray(weights, dtype=np.float64)
-    total = present @ w
+    return weighed(*split(similarities), np.asarray(weights, dtype=np.float64))
+
+
+def weighed(values: Floats, present: Floats, weights: Floats) -> Floats:
+    """`scores` of similarities that are split already, for (n,) weights: (m,), or for (n, c): (m, c)."""
+    total = present @ weights
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(total > 0, (values @ w) / total, -1.0), dtype=np.float64)
+        return np.asarray(np.where(total > 0, (values @ weights) / total, -1.0), dtype=np.float64)
 
 
 def split(similarities: ArrayLike) -> tuple[Floats, Floats]:

@@ -18,7 +18,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Action", "ActionKind", "Combiner", "TableConfig", "Test", "decide"]
+__all__ = ["UNDECIDED", "Action", "ActionKind", "Combiner", "TableConfig", "Test", "decide"]
 
 Combiner = Literal["max", "min", "dc"]
 
@@ -31,6 +31,10 @@ class ActionKind(enum.StrEnum):
     NONE = "none"
     THRESHOLD = "threshold"
     WEIGHTS = "weights"
+
+
+UNDECIDED = (ActionKind.NO_DATA.value, ActionKind.RESTING.value)
+"""Actions for want of evidence or put off: nothing was decided, and no evidence is used up."""
 
 
 @dataclass(frozen=True)

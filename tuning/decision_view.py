@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from search.models import ParameterSet
 from search.templatetags.portal import DESCRIPTOR_WORDS
 from tuning.charts import before_after, change_interval, sparkline
+from tuning.decision_table import UNDECIDED
 from tuning.models import ClusterDecision
 from tuning.tree_chart import tree_svg
 
@@ -22,8 +23,6 @@ ACTION_WORDS = {
     "threshold": "threshold",
     "weights": "weights",
 }
-UNDECIDED = ("no_data", "resting")
-"""Actions that the tree was not asked for."""
 FIGURE_WORDS = {
     "map100": "Held-out mAP@100",
     "safety": "Conflicts pre-selected or on the first page",

@@ -9,11 +9,10 @@ from feedback.models import Conclusion, Impression
 from feedback.propensity import PropensityModel
 from feedback.selectors import conclusions_between, propensity_at
 from search.retrieval.parameters import Parameters
+from search.retrieval.similarity import named_table
+from tuning.decision_table import UNDECIDED
 from tuning.feedback_objective import LoggedSearch
 from tuning.models import ClusterDecision, TuningRun
-
-_USES_NOTHING = ("no_data", "resting")
-_SELECTED = (Impression.Outcome.ADDED, Impression.Outcome.KEPT)
 
 
 def evidence_starts() -> dict[int | None, datetime]:
@@ -22,7 +21,7 @@ def evidence_starts() -> dict[int | None, datetime]:
     A decision for want of evidence, and one put off, use nothing up. Looking at the register's parameters every week
     uses the clusters' evidence up only when they change: then what was recorded under the old ones is past.
     """
-    counted = ClusterDecision.objects.exclude(action__in=_USES_NOTHING).exclude(run__kind=TuningRun.Kind.DRY_RUN)
+    counted = ClusterDecision.objects.exclude(action__in=UNDECIDED).exclude(run__kind=TuningRun.Kind.DRY_RUN)
     counted = counted.filter(run__finished_at__isnull=False).exclude(run__state=TuningRun.State.FAILED)
     counted = counted.exclude(Q(cluster=None) & (~Q(state="accepted") | Q(run__proposed=None)))
     starts = dict(
@@ -96,7 +95,7 @@ def as_logged(
         if not rows:
             continue
         similarities, scores, preselected, above_cut, outcomes, reached, positions = zip(*rows, strict=True)
-        selected = np.array([outcome in _SELECTED for outcome in outcomes], dtype=bool)
+        selected = np.array([outcome in Impression.SELECTED for outcome in outcomes], dtype=bool)
         seen = np.array(reached, dtype=bool)
         above = np.array(
             [shown if cut is None else cut for shown, cut in zip(preselected, above_cut, strict=True)], dtype=bool
@@ -107,7 +106,7 @@ def as_logged(
                 key=conclusion.search.image_sha256 or str(conclusion.search_id),
                 examiner=conclusion.by_id,
                 cluster=conclusion.search.cluster,
-                similarities=np.array([[_number(row.get(name)) for name in names] for row in similarities], np.float32),
+                similarities=named_table(similarities, names).astype(np.float32),
                 scores=np.array(scores, dtype=np.float64),
                 # Shown plain, the cut is judged by what it would have pre-selected, where somebody looked.
                 preselected=above & (seen | selected) if plain else above,
@@ -118,7 +117,3 @@ def as_logged(
             )
         )
     return found
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else value

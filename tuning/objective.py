@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tuning.comparisons import EPSILON, Floats, Region, Segments, bounds, scores, split
+from tuning.evaluation.metrics import score_query, worst_ranks
 
 __all__ = ["HeldOut", "HeldOutObjective", "HeldOutQuery", "HeldOutScores", "evaluate_each"]
 
@@ -184,19 +186,41 @@ def evaluate_each(held_out: HeldOut, weights: ArrayLike, thresholds: ArrayLike, 
     tau = np.broadcast_to(np.asarray(thresholds, dtype=np.float64), (q,))
     columns = []
     for i, query in enumerate(held_out.queries):
-        s = scores(query.similarities, w[i])
-        others = np.sort(s[query.others()])
-        target = s[query.relevant]
-        ranks = np.sort(others.size - np.searchsorted(others, target, side="left"))
-        count = np.array([target.size])
-        ap, recall = _ap_and_recall(ranks.reshape(1, 1, -1), count, k)
-        hit, all_passed = (target >= tau[i]).sum(), (others >= tau[i]).sum()
-        cut = _preselection(np.array([[hit]]), np.array([[all_passed - hit]]), count)
-        first = (ranks <= FIRST_PAGE).sum()
-        found = [float(v[0, 0]) for v in (ap, recall, *cut)]
-        columns.append([*found, max(hit, first) / target.size, first / target.size])
-    table = np.array(columns, dtype=np.float64).reshape(q, 7)
-    return HeldOutScores(*(table[None, :, i] for i in range(7)))
+        others = query.others()
+        s = scores(query.similarities, w[i])[others]
+        columns.append(judge_list(s, s >= tau[i], query.relevant[others], k=k))
+    table = np.array(columns, dtype=np.float64).reshape(q, len(ListFigures._fields))
+    return HeldOutScores(*(table[None, :, i] for i in range(len(ListFigures._fields))))
+
+
+class ListFigures(NamedTuple):
+    """The figures of HeldOutScores for one list."""
+
+    ap100: float
+    recall100: float
+    precision: float
+    recall: float
+    f1: float
+    safety: float
+    first: float
+
+
+def judge_list(
+    scored: Floats, preselected: NDArray[np.bool_], relevant: NDArray[np.bool_], *, k: int = 100
+) -> ListFigures:
+    """How good one list is, by whatever it was scored. All (m,), without the query; ties count against us."""
+    found = score_query(worst_ranks(scored, scored[relevant]), len(scored), "excluded", k=k)
+    hits, chosen, wanted = int((preselected & relevant).sum()), int(preselected.sum()), len(found.ranks)
+    first = int((found.ranks <= FIRST_PAGE).sum())
+    return ListFigures(
+        found.ap,
+        found.recall,
+        hits / chosen if chosen else 1.0,
+        hits / wanted,
+        2 * hits / (chosen + wanted),
+        max(hits, first) / wanted,  # both hold the highest scores: the larger is the union
+        first / wanted,
+    )
 
 
 class _Cut:

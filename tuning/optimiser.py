@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from tuning.comparisons import Floats, Region, project
 from tuning.feedback_objective import FeedbackConfig, FeedbackObjective, LoggedSearch
 from tuning.objective import HeldOut, HeldOutObjective
 
-__all__ = ["Found", "Objective", "Prepared", "SearchConfig", "Trial", "find"]
+__all__ = ["Found", "Objective", "Prepared", "SearchConfig", "Trial", "find", "quiet_optuna"]
 
 
 @dataclass(frozen=True)
@@ -149,9 +150,7 @@ def find(objective: Objective, *, start: tuple[Floats, float], seed: int) -> Fou
     if region.radius > 0:
         box = optuna.distributions.FloatDistribution(-region.radius, region.radius)
         space |= {f"u{i}": box for i in range(n)}
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
+    with quiet_optuna():
         study = optuna.create_study(
             direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
         )
@@ -180,11 +179,22 @@ def find(objective: Objective, *, start: tuple[Floats, float], seed: int) -> Fou
             if values[top] > best_value:
                 best_w, best_tau, best_value = w[top], float(tau[top]), float(values[top])
             trials.append(Trial(number, tuple(map(float, w[top])), float(tau[top]), float(values[top]), best_value))
-    finally:
-        optuna.logging.set_verbosity(verbosity)
     best_w, best_tau, best_value = _mean_of_best(objective, seen, (best_w, best_tau, best_value))
     seconds = objective.seconds + time.perf_counter() - began
     return Found(best_w, best_tau, best_value, tuple(trials), c.rounds * c.cloud, seconds)
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Optuna tells of errors only; afterwards as before."""
+    import optuna
+
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def _mean_of_best(

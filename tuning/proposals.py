@@ -25,7 +25,6 @@ State = TuningRun.State
 LONGEST = timedelta(weeks=2)  # that a comparison goes on
 FEWEST = 20  # searches in which one of the two sets earned something
 _GONE = "Run {} does not wait for a decision any more. Look at it again."
-_SELECTED = (Impression.Outcome.ADDED, Impression.Outcome.KEPT)
 
 
 def why_wait(base: ParameterSet, *, now: datetime) -> str:
@@ -115,7 +114,7 @@ def comparison(run: TuningRun, *, now: datetime) -> InterleavingVerdict:
         rows = conclusion.impressions.values_list("arm", "preselected", "outcome", "seen")
         arms, preselected, outcomes, seen = zip(*rows, strict=True) if rows else ((), (), (), ())
         # A mark kept on a page that nobody reached was confirmed by nobody.
-        chosen = [outcome in _SELECTED and reached for outcome, reached in zip(outcomes, seen, strict=True)]
+        chosen = [outcome in Impression.SELECTED and reached for outcome, reached in zip(outcomes, seen, strict=True)]
         team = [BOTH if arm is None else arm for arm in arms]
         live, candidate = credits_of(team, preselected, chosen)
         key = conclusion.search.image_sha256 or str(conclusion.search_id)

@@ -16,6 +16,7 @@ import numpy as np
 
 from feedback.change_metrics import aggregate
 from search.retrieval.parameters import ClusterParameters, Parameters
+from tuning.objective import HeldOut
 from tuning.simulation.adaptive import GUARDS, Adaptive
 from tuning.simulation.baselines import Arm, Grid, Learned, PaperTree, Static
 from tuning.simulation.examiners import MIXED, staff
@@ -52,9 +53,14 @@ class Scenario:
         staff(self.profile)
 
     @property
+    def late(self) -> int:
+        """Weeks before the new marks come; 0 where all are there from the first."""
+        return _DRIFT_WEEK if self.start == "drift" else 0
+
+    @property
     def length(self) -> int:
         """Weeks in all: a drift is waited for first."""
-        return self.weeks + (_DRIFT_WEEK if self.start == "drift" else 0)
+        return self.weeks + self.late
 
 
 @dataclass(frozen=True)
@@ -110,8 +116,7 @@ class Year:
 
     def _weeks_to(self, share: float) -> int | None:
         """The first week after which both gaps are closed, counted from the drift where there is one."""
-        late = _DRIFT_WEEK if self.scenario.start == "drift" else 0
-        best = self.ceiling
+        late, best = self.scenario.late, self.ceiling
         for week in self.weeks[late:]:
             pairs = ((week.begun.map100, week.figures.map100, best.map100), (week.begun.f1, week.figures.f1, best.f1))
             if all(_reached(*pair, share) for pair in pairs):
@@ -143,31 +148,26 @@ def simulate(
     Raises ValueError with a sentence for an unknown arm or start, or when the world is too small for its splits.
     """
     whole = world.dealt(scenario.seed)
-    phases = [(0, whole)]
-    if scenario.start == "drift":
-        phases = [(0, whole.early()), (_DRIFT_WEEK, whole)]
+    phases = [(whole, range(scenario.late, scenario.length))]
+    if scenario.late:
+        phases.insert(0, (whole.early(), range(scenario.late)))
     start = start_of(whole, scenario.start)
     players = staff(scenario.profile)
     playing = _arm(arm, whole, start, scenario)
     weeks: list[Week] = []
-    referee, begun, queries = Referee(phases[0][1].of("test"), world.names), None, phases[0][1].of("traffic")
-    for number in range(scenario.length):
-        for first, now in phases:
-            if first == number:
-                referee, queries = Referee(now.of("test"), world.names), now.of("traffic")
-                begun = referee.parameters(start)
-                if isinstance(playing, Adaptive):
-                    playing.fit, playing.validate = (
-                        now.thinned(_FIT_QUERIES).held_out("fit"),
-                        now.thinned(_GATE_QUERIES).held_out("validate"),
-                    )
-        asked = week_of(queries, len(players), searches=scenario.searches, seed=scenario.seed, week=number)
-        log = serve_week(playing, queries, players, asked)
-        step = playing.learn(number, log)
-        evidence = aggregate([one.search.metrics() for one in log], [one.search.examiner for one in log])
-        assert begun is not None  # noqa: S101 - the first phase begins in week 0
-        weeks.append(Week(number + 1, len(log), evidence.pc, step.kind, step.reason, playing.figures(referee), begun))
-        progress(number + 1, scenario.length)
+    for now, numbers in phases:
+        referee, queries = Referee(now.of("test"), world.names), now.of("traffic")
+        begun = referee.parameters(start)
+        if isinstance(playing, Adaptive):
+            playing.fit, playing.validate = _held_out(now)
+        for number in numbers:
+            asked = week_of(queries, len(players), searches=scenario.searches, seed=scenario.seed, week=number)
+            log = serve_week(playing, queries, players, asked)
+            step = playing.learn(number, log)
+            evidence = aggregate([one.search.metrics() for one in log], [one.search.examiner for one in log])
+            figures = playing.figures(referee)
+            weeks.append(Week(number + 1, len(log), evidence.pc, step.kind, step.reason, figures, begun))
+            progress(number + 1, scenario.length)
     ceiling = ceiling or Ceiling.of(referee, seed=scenario.seed)
     return Year(arm, scenario, ceiling, tuple(weeks), getattr(playing, "parameters", None))
 
@@ -202,13 +202,13 @@ def _arm(name: str, world: World, start: Parameters, scenario: Scenario) -> Arm:
 
 
 def _ours(world: World, start: Parameters, scenario: Scenario) -> Adaptive:
-    return Adaptive(
-        start,
-        fit=world.thinned(_FIT_QUERIES).held_out("fit"),
-        validate=world.thinned(_GATE_QUERIES).held_out("validate"),
-        clusters=world.clusters,
-        seed=scenario.seed,
-    )
+    fit, validate = _held_out(world)
+    return Adaptive(start, fit=fit, validate=validate, clusters=world.clusters, seed=scenario.seed)
+
+
+def _held_out(world: World) -> tuple[HeldOut, HeldOut]:
+    """What the tuning may look at: fit, validate."""
+    return world.thinned(_FIT_QUERIES).held_out("fit"), world.thinned(_GATE_QUERIES).held_out("validate")
 
 
 def _reached(start: float, end: float, best: float, share: float) -> bool:

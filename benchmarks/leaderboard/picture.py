@@ -41,7 +41,7 @@ def draw_bytes(rows: Mapping[str, Mapping[str, Any]]) -> str:
         *(_tick(x(v), f"{v:,} B") for v in _sizes(low, high)),
         _text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 14, "bytes a mark (logarithmic)", anchor="middle"),
     ]
-    labels = _apart([y(p[2]) for p in points])
+    labels = apart([y(p[2]) for p in points], top=TOP, bottom=HEIGHT - BOTTOM)
     for (name, size, value, interval), label in zip(points, labels, strict=True):
         out += _point(name, x(size), y(value), (y(interval[0]), y(interval[1])), label)
     return "\n".join([*out, "</svg>", ""])
@@ -63,17 +63,19 @@ def _point(name: str, x: float, y: float, interval: tuple[float, float], label: 
     ]
 
 
-def _apart(heights: Sequence[float]) -> list[float]:
-    """Heights of labels beside points at these heights, a line apart and inside the picture."""
+def apart(
+    heights: Sequence[float], *, line: float = _LINE_HEIGHT, top: float = -math.inf, bottom: float = math.inf
+) -> list[float]:
+    """Heights of labels beside points at these heights, a line apart and between top and bottom."""
     order = sorted(range(len(heights)), key=lambda i: heights[i])
     placed = [0.0] * len(heights)
-    floor = float(TOP)
+    floor = top
     for i in order:
         placed[i] = max(heights[i], floor)
-        floor = placed[i] + _LINE_HEIGHT
-    ceiling = float(HEIGHT - BOTTOM + _LINE_HEIGHT)
+        floor = placed[i] + line
+    ceiling = bottom + line
     for i in reversed(order):
-        placed[i] = min(placed[i], ceiling - _LINE_HEIGHT)
+        placed[i] = min(placed[i], ceiling - line)
         ceiling = placed[i]
     return placed
 

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,12 @@ def similarity_matrix(queries: Sequence[Description], marks: Sequence[Descriptio
         return np.zeros((len(queries), 0, len(DESCRIPTORS)), np.float32)
     table = MarkTable.of([""] * len(marks), marks)
     return table_similarities(queries, table)
+
+
+def named_table(rows: Iterable[Mapping[str, float | None]], names: Sequence[str]) -> NDArray[np.float64]:
+    """Similarities kept by name, one mapping a mark -> (m, n) in the order of names; NaN where missing."""
+    found = [[np.nan if (value := row.get(name)) is None else value for name in names] for row in rows]
+    return np.array(found, dtype=np.float64).reshape(-1, len(names))
 
 
 def table_similarities(queries: Sequence[Description], table: MarkTable) -> Similarities:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.retrieval.parameters import ClusterParameters, Parameters
-from tuning.comparisons import Floats, scores, split
+from tuning.comparisons import Floats, scores, split, weighed
 from tuning.decision_table import ActionKind, TableConfig, decide
 from tuning.feedback_objective import LoggedSearch
 from tuning.policy import PolicyConfig, evidence_of
@@ -203,9 +203,7 @@ def _ndcg10(judged: Sequence[tuple[NDArray[np.float32], NDArray[np.bool_]]], gri
     discount = 1 / np.log2(np.arange(2, 12))
     total = np.zeros(len(grid))
     for x, y in judged:
-        values, present = split(x)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            s = np.nan_to_num((values @ grid.T) / (present @ grid.T), nan=-1.0)
+        s = weighed(*split(x), grid.T)
         top = min(10, len(y))
         best = np.argpartition(-s, top - 1, axis=0)[:top]
         order = np.take_along_axis(best, np.argsort(-np.take_along_axis(s, best, axis=0), axis=0), axis=0)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from search.retrieval.parameters import Parameters
-from tuning.decision_table import ActionKind
+from tuning.decision_table import UNDECIDED
 from tuning.proposal import WeekPlan
 from tuning.simulation.office import Logged
 
 __all__ = ["EvidenceLog"]
-
-_USES_NOTHING = (ActionKind.NO_DATA, ActionKind.RESTING)
 
 
 class EvidenceLog:
@@ -41,7 +39,7 @@ class EvidenceLog:
     def use(self, week: int, plan: WeekPlan) -> None:
         """Note what a run decided. A decision for want of evidence uses nothing up, nor does looking at the default."""
         for proposal in plan.proposals:
-            if proposal.action.kind in _USES_NOTHING:
+            if proposal.action.kind in UNDECIDED:
                 continue
             if proposal.cluster is None and not (proposal.state == "accepted" and plan.changed):
                 continue

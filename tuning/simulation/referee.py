@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from search.retrieval.parameters import Parameters
-from tuning.comparisons import Floats, split
-from tuning.evaluation.metrics import worst_ranks
+from tuning.comparisons import Floats, split, weighed
 from tuning.evaluation.simplex import climb
-from tuning.simulation.examiners import PAGE
+from tuning.objective import judge_list
+from tuning.optimiser import quiet_optuna
 from tuning.simulation.world import WorldQuery
 
 __all__ = ["Ceiling", "Figures", "Referee"]
@@ -72,14 +72,10 @@ def _tpe(score: Callable[[Floats], float], n: int, seed: int, trials: int) -> Fl
         x = -np.log(1.0 - np.array([trial.suggest_float(f"x{i}", 0.0, 1.0 - 1e-6) for i in range(n)]))
         return np.asarray(x / max(x.sum(), 1e-12)) if x.sum() > 0 else np.full(n, 1 / n)
 
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
+    with quiet_optuna():
         study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
         study.optimize(lambda trial: score(weights(trial)), n_trials=trials)
         return weights(study.best_trial)  # type: ignore[arg-type]
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 class Referee:
@@ -105,9 +101,7 @@ class Referee:
         tau = np.broadcast_to(np.asarray(thresholds, dtype=np.float64), (q,))
         rows = []
         for (values, present), query, own, cut in zip(self._values, self.queries, w, tau, strict=True):
-            total = present @ own
-            with np.errstate(invalid="ignore", divide="ignore"):
-                s = np.where(total > 0, (values @ own) / total, -1.0)
+            s = weighed(values, present, own)
             rows.append(_figures(s, s >= cut, query.relevant))
         return Figures(*(float(v) for v in np.mean(rows, axis=0)))
 
@@ -115,9 +109,7 @@ class Referee:
         """The highest mean F1 of the pre-selection over all cuts in steps of 0.01, and that cut."""
         f1 = np.zeros(len(_CUTS))
         for (values, present), query in zip(self._values, self.queries, strict=True):
-            total = present @ weights
-            with np.errstate(invalid="ignore", divide="ignore"):
-                s = np.where(total > 0, (values @ weights) / total, -1.0)
+            s = weighed(values, present, weights)
             hits = _at_least(s[query.relevant], _CUTS)
             f1 += 2 * hits / (_at_least(s, _CUTS) + int(query.relevant.sum()))
         f1 /= len(self.queries)
@@ -133,18 +125,7 @@ def _at_least(values: Floats, cuts: Floats) -> NDArray[np.intp]:
     return np.asarray(len(values) - np.searchsorted(np.sort(values), cuts, side="left"))
 
 
-def _figures(
-    scores: Floats, preselected: NDArray[np.bool_], relevant: NDArray[np.bool_]
-) -> tuple[float, float, float, float, float]:
-    wanted = scores[relevant]
-    ranks = np.sort(worst_ranks(scores, wanted))
-    inside = ranks[ranks <= 100]
-    ap = float((np.arange(1, len(inside) + 1) / inside).sum() / min(len(wanted), 100))
-    hits = int((preselected & relevant).sum())
-    chosen = int(preselected.sum())
-    recall = hits / len(wanted)
-    precision = hits / chosen if chosen else 1.0
-    f1 = 2 * hits / (chosen + len(wanted)) if hits else 0.0
-    # Both sets hold the relatives of the highest scores, so the larger one is their union.
-    safety = max(hits, int((ranks <= PAGE).sum())) / len(wanted)
-    return ap, f1, recall, precision, safety
+def _figures(scored: Floats, preselected: NDArray[np.bool_], relevant: NDArray[np.bool_]) -> tuple[float, ...]:
+    """One list, in the order of Figures."""
+    found = judge_list(scored, preselected, relevant)
+    return found.ap100, found.f1, found.recall, found.precision, found.safety

@@ -24,7 +24,7 @@ from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.similarity import table_similarities
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import VectorStore
-from tuning.comparisons import split
+from tuning.comparisons import split, weighed
 from tuning.evaluation.described import DescribedFiles, Describes
 from tuning.evaluation.metu import MetuLayout
 from tuning.objective import HeldOut, HeldOutQuery
@@ -140,10 +140,7 @@ def kept_rows(similarities: NDArray[np.float32], depth: int = KEPT_DEPTH, seed: 
     directions += [(np.eye(n)[a] + np.eye(n)[b])[None] / 2 for a, b in combinations(range(n), 2)]
     directions.append(np.random.default_rng(seed).dirichlet(np.full(n, 0.7), _DIRECTIONS))
     w = np.concatenate(directions).T
-    values, present = split(similarities)
-    total = present @ w
-    with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.where(total > 0, (values @ w) / total, -1.0)
+    found = weighed(*split(similarities), w)
     best = np.argpartition(-found, depth, axis=0)[:depth]
     return np.unique(best)
 

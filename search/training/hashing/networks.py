@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
 
 import torch
@@ -28,14 +29,14 @@ class Hashed(NamedTuple):
     made: Tensor | None = None
 
 
-class HashNetwork(nn.Module):
+class HashNetwork(nn.Module, ABC):
     """Features of the kind `takes` (a field of HashFeatures) to codes."""
 
     takes: str
 
+    @abstractmethod
     def forward(self, x: Tensor, groups: Tensor | None = None) -> Hashed:
         """groups: (n,) the class capsule each mark belongs to, where it is known (in training)."""
-        raise NotImplementedError
 
 
 class VectorHash(HashNetwork):
