@@ -223,7 +223,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--val", type=Path, required=True)
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "fit")
     parser.add_argument("--fit-marks", type=int, default=8000, help="pool marks of train to fit on")
-    parser.add_argument("--calibration-marks", type=int, default=1500, help="of these, to calibrate among")
+    parser.add_argument("--calibration-marks", type=int, default=2500, help="of these, to calibrate among")
     parser.add_argument("--val-marks", type=int, default=4000, help="pool marks of val to measure among")
     parser.add_argument("--weight-queries", type=int, default=400, help="queries of train to fit the weights on")
     parser.add_argument("--sides", type=int, nargs="*", default=[], help="also print the pooling table")
@@ -253,14 +253,14 @@ def main() -> None:
         SHIPPED.write_text(json.dumps(calibration.to_json(), indent=1) + "\n", "utf-8")
     calibrated = calibration.apply(sims)
     weights = fit_first_weights(calibrated, train.groups, current, options.weight_queries)
-    # Between the cut that weighs precision and recall alike and the one for which a miss costs more.
-    cuts = [best_threshold(fuse(calibrated, weights), train.groups, beta) for beta in (1.0, 2.0)]
-    threshold = round(sum(cut["threshold"] for cut in cuts) / 2, 2)
+    # The first page shows what a cut leaves out, so a miss of the pre-selection costs no more than a false mark.
+    cuts = {beta: best_threshold(fuse(calibrated, weights), train.groups, beta) for beta in (1.0, 2.0)}
+    threshold = cuts[1.0]["threshold"]
     named = {name: float(weight) for name, weight in zip(DESCRIPTORS, weights, strict=True)}
     first = FirstWeights(named, threshold, made_for=describer.version)
     if options.write:
         first.save()
-    report["thresholds"], report["first_weights"] = cuts, first.to_json()
+    report["thresholds"], report["first_weights"] = list(cuts.values()), first.to_json()
     table = described(val, describer, options.cache)
     report["val"] = fused_table(similarities(table, len(val.groups)), val.groups, calibration, weights)
     report["calibration"] = calibration.to_json()
