@@ -94,14 +94,15 @@ def split(similarities: ArrayLike) -> tuple[Floats, Floats]:
 
 def bounds(values: Floats, present: Floats, region: Region) -> tuple[Floats, Floats]:
     """Lowest and highest score of each of (m, n) rows over the region; never too narrow."""
-    total = present @ region.corners.T
+    total = region.corners @ present.T  # (corners, m): minima along the first axis are the quick ones
+    safe = total.min(axis=0) > 1e-9
     with np.errstate(invalid="ignore", divide="ignore"):
-        at = (values @ region.corners.T) / total
-    # A quotient of linear functions is extreme at corners; where the divisor can vanish, the row may have
-    # no score (-1) and may reach its best single similarity.
-    safe = (total > 1e-9).all(axis=1)
-    low = np.where(safe, np.nan_to_num(at, nan=-1.0).min(axis=1), -1.0)
-    high = np.where(safe, np.nan_to_num(at, nan=0.0, posinf=0.0).max(axis=1), values.max(axis=1))
+        at = (region.corners @ values.T) / total
+    low, high = at.min(axis=0), at.max(axis=0)
+    if not safe.all():
+        # A quotient of linear functions is extreme at corners; where the divisor can vanish, the row may have
+        # no score (-1) and may reach its best single similarity.
+        low, high = np.where(safe, low, -1.0), np.where(safe, high, values.max(axis=1))
     return low, high
 
 
@@ -215,7 +216,7 @@ class Segments:
             wanted = (base < self.stop)[owner]
             linear, mixed = linear & wanted, mixed & wanted
         across = across_gaps(x[mixed], x_present[mixed], r[mixed], r_present[mixed])
-        weightless = mixed & ((x_present @ self.region.corners.T).min(axis=1) <= 1e-9)
+        weightless = mixed & ((self.region.corners @ x_present.T).min(axis=0) <= 1e-9)
         first = len(self._base)
         self._base += base.tolist()
         self._linear += _parts((x[linear] - r[linear]).astype(np.float32), owner[linear], count)
@@ -254,9 +255,9 @@ def settle(x: Floats, x_present: Floats, r: Floats, r_present: Floats, region: R
     """
     same = (x_present == r_present).all(axis=1)
     difference = x - r
-    at_corners = difference @ region.corners.T
-    always = (difference >= 0).all(axis=1) | (at_corners.min(axis=1) > EPSILON)
-    never = at_corners.max(axis=1) < -EPSILON
+    at_corners = region.corners @ difference.T
+    always = (difference.min(axis=1) >= 0) | (at_corners.min(axis=0) > EPSILON)
+    never = at_corners.max(axis=0) < -EPSILON
     if not same.all():
         x_low, x_high = bounds(x, x_present, region)
         r_low, r_high = bounds(r, r_present, region)
