@@ -70,7 +70,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         layout = limited(load(options.queries, options.pool), pool=options.limit_pool)
         world, path = world_of(layout, options.cache, done=done)
     described = time.perf_counter()
-    tasks = campaign(range(options.seeds), weeks=options.weeks, searches=options.searches)
+    tasks = campaign(
+        range(options.seeds), side_seeds=options.side_seeds, weeks=options.weeks, searches=options.searches
+    )
     store = options.cache / "years" / year_key(world)
     kept = {task: year for task in tasks if (year := kept_year(store, task)) is not None}
     todo = [task for task in tasks if task not in kept]
@@ -100,6 +102,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         },
         "command": f"python benchmarks/loop.py {options.command}".strip(),
         "seeds": options.seeds,
+        "side_seeds": min(options.seeds, options.side_seeds),
         "weeks": options.weeks,
         "searches": options.searches,
         "seconds": {
@@ -122,7 +125,8 @@ def build_default() -> None:
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--quick", action="store_true", help="3 seeds")
+    parser.add_argument("--side-seeds", type=int, default=8, help="for other profiles and for guards left out")
+    parser.add_argument("--quick", action="store_true", help="3 seeds, and 1 for other profiles and for guards")
     parser.add_argument("--weeks", type=int, default=12)
     parser.add_argument("--searches", type=int, default=200, help="a week")
     parser.add_argument("--queries", type=Path, metavar="DIR", help="any directory in METU layout")
@@ -137,11 +141,11 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(argv)
     options.command = " ".join(sys.argv[1:] if argv is None else argv)
     if options.quick:
-        options.seeds = 3
+        options.seeds, options.side_seeds = 3, 1
     if (options.queries is None) != (options.pool is None):
         parser.error("--queries and --pool belong together")
-    if options.seeds < 1 or options.weeks < 1 or options.searches < 1 or options.jobs < 1:
-        parser.error("--seeds, --weeks, --searches and --jobs are at least 1")
+    if min(options.seeds, options.side_seeds, options.weeks, options.searches, options.jobs) < 1:
+        parser.error("--seeds, --side-seeds, --weeks, --searches and --jobs are at least 1")
     return options
 
 

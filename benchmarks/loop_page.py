@@ -7,14 +7,8 @@ from html import escape
 from typing import Any
 
 from benchmarks.leaderboard.picture import apart
+from tuning.simulation.campaign import ARM_WORDS
 
-WORDS = {
-    "static": "static (never changes)",
-    "paper-tree": "the paper's tree, random steps",
-    "ours": "ours",
-    "grid": "grid over global weights (OpenSearch's way)",
-    "learned": "logistic regression on logged similarities (Metarank's way)",
-}
 COLOURS = {"ours": "#1a8f4c", "static": "#8a94a6", "paper-tree": "#b3420f", "grid": "#2456a6", "learned": "#7a3fb0"}
 MEASURES = {"map100": "mAP@100 on the test groups, %", "f1": "F1 of the pre-selection on the test groups, %"}
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 330, 52, 150, 40, 44
@@ -34,10 +28,11 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         "examiners.",
         "",
         "Means over seeds with their 95 % interval. *Closed*: share of the way from the start to the ceiling, which "
-        "is the best that a search directly on the test groups finds, for mAP@100 and for F1 each by itself; where "
-        "the gap is under two points the share says little and *left* counts. *Drop*: the most that the test mAP@100 "
-        "lay under the start in any week, in points (in brackets: of any seed). *80 %*: weeks until both gaps are "
-        "closed by 80 %, and how many seeds got there.",
+        "is the set of parameters with the highest sum of mAP@100 and F1 that a search directly on the test groups "
+        "finds (the oracle); where the gap is under two points the share says little and *left* counts. *Drop*: the "
+        "most that the test mAP@100 lay under the start in any week, in points (in brackets: of any seed). *80 %*: "
+        "weeks until both gaps are closed by 80 % (or, where they are under two points, to within half a point), and "
+        "how many seeds got there.",
         "",
         f"Made by `{report['command']}`. `python manage.py simulate` shows one year by weeks.",
         "",
@@ -47,7 +42,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         lines += [f"## Start: {label}", "", *_table(report["arms"], label), ""]
         lines += [f"![{words}](../tmportal/static/loop/{label}-{name}.svg)" for name, words in MEASURES.items()]
         lines.append("")
-    lines += ["## Examiners of other kinds (ours, from equal weights)", ""]
+    some = f"{report['side_seeds']} seeds"
+    lines += [f"## Examiners of other kinds (ours, from equal weights, {some})", ""]
     profiles = [label for label in report["arms"].get("ours", {}) if "," in label]
     lines += _rows({label.partition(", ")[2]: report["arms"]["ours"][label] for label in profiles}, "examiners")
     guards = {
@@ -57,13 +53,13 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     }
     whole = report["arms"].get("ours", {}).get("equal, adversarial examiners")
     if guards and whole:
-        lines += ["", "## What each guard is worth (one examiner in ten is hostile)", ""]
+        lines += ["", f"## What each guard is worth (one examiner in ten is hostile, {some})", ""]
         lines += _rows({"all guards": whole, **{f"without {name}": row for name, row in guards.items()}}, "guards")
     return "\n".join([*lines, ""])
 
 
 def _table(arms: Mapping[str, Any], label: str) -> list[str]:
-    rows = {WORDS[arm]: starts[label] for arm, starts in arms.items() if arm in WORDS and label in starts}
+    rows = {words: arms[arm][label] for arm, words in ARM_WORDS.items() if label in arms.get(arm, {})}
     return _rows(rows, "arm")
 
 

@@ -78,7 +78,7 @@ def scores(similarities: ArrayLike, weights: ArrayLike) -> Floats:
     return weighed(*split(similarities), np.asarray(weights, dtype=np.float64))
 
 
-def weighed(values: Floats, present: Floats, weights: Floats) -> Floats:
+def weighed(values: NDArray[np.floating], present: NDArray[np.floating], weights: NDArray[np.floating]) -> Floats:
     """`scores` of similarities that are split already, for (n,) weights: (m,), or for (n, c): (m, c)."""
     total = present @ weights
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -134,7 +135,35 @@ class Objective:
         return np.asarray((step + np.abs(tau - self.live[1]) / max(width, 1e-9)) / 2, dtype=np.float64)
 
 
-def find(objective: Objective, *, start: tuple[Floats, float], seed: int) -> Found:
+class Climbed(Protocol):
+    """What `find` needs of an objective."""
+
+    @property
+    def region(self) -> Region:
+        """Where the weights may lie."""
+        ...
+
+    @property
+    def thresholds(self) -> tuple[float, float]:
+        """Where tau may lie."""
+        ...
+
+    @property
+    def config(self) -> SearchConfig:
+        """How long to look."""
+        ...
+
+    @property
+    def seconds(self) -> float:
+        """What preparing took."""
+        ...
+
+    def values(self, weights: ArrayLike, thresholds: ArrayLike) -> Floats:
+        """(c, n) candidates and (c,) thresholds -> (c,): higher is better."""
+        ...
+
+
+def find(objective: Climbed, *, start: tuple[Floats, float], seed: int) -> Found:
     """The best of rounds * cloud candidates; the same seed finds the same.
 
     start: weights and threshold to try first.
@@ -198,7 +227,7 @@ def quiet_optuna() -> Iterator[None]:
 
 
 def _mean_of_best(
-    objective: Objective, seen: list[tuple[Floats, Floats, Floats]], best: tuple[Floats, float, float]
+    objective: Climbed, seen: list[tuple[Floats, Floats, Floats]], best: tuple[Floats, float, float]
 ) -> tuple[Floats, float, float]:
     """The mean of the best candidates where it gains at least half of what the best one does, else the best one.
 
@@ -214,7 +243,7 @@ def _mean_of_best(
 
 
 def _cloud(
-    middle: tuple[Floats, float], scale: float, size: int, objective: Objective, rng: np.random.Generator
+    middle: tuple[Floats, float], scale: float, size: int, objective: Climbed, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """`size` candidates around a point: normal steps of `scale` times the allowed radius and range."""
     region, (low, high) = objective.region, objective.thresholds

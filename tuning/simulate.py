@@ -8,7 +8,7 @@ searches by the same examiners.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -29,7 +29,10 @@ __all__ = ["ARMS", "STARTS", "Scenario", "Week", "Year", "simulate", "start_of"]
 
 STARTS = ("equal", "worst-weights", "threshold-high", "threshold-low", "drift")
 """The paper's equal weights; all weight on the worst descriptor; cut too high; too low; new marks in mid-year."""
-ARMS = ("static", "paper-tree", "ours", "grid", "learned", *(f"ours-without-{guard}" for guard in GUARDS))
+ARMS = (
+    "static", "paper-tree", "ours", "grid", "learned", "elsewhere", "oracle",
+    *(f"ours-without-{guard}" for guard in GUARDS),
+)  # fmt: skip
 _DRIFT_WEEK = 6
 _FIT_QUERIES, _GATE_QUERIES = 2, 4  # of each group: a year should take minutes
 _HIGH, _LOW, _EXTENSION = 0.9, 0.25, 0.15
@@ -153,7 +156,8 @@ def simulate(
         phases.insert(0, (whole.early(), range(scenario.late)))
     start = start_of(whole, scenario.start)
     players = staff(scenario.profile)
-    playing = _arm(arm, whole, start, scenario)
+    ceiling = ceiling or Ceiling.of(whole, seed=scenario.seed)
+    playing = _arm(arm, whole, start, scenario, ceiling)
     weeks: list[Week] = []
     for now, numbers in phases:
         referee, queries = Referee(now.of("test"), world.names), now.of("traffic")
@@ -168,7 +172,6 @@ def simulate(
             figures = playing.figures(referee)
             weeks.append(Week(number + 1, len(log), evidence.pc, step.kind, step.reason, figures, begun))
             progress(number + 1, scenario.length)
-    ceiling = ceiling or Ceiling.of(referee, seed=scenario.seed)
     return Year(arm, scenario, ceiling, tuple(weeks), getattr(playing, "parameters", None))
 
 
@@ -185,12 +188,18 @@ def start_of(world: World, start: str) -> Parameters:
     return Parameters(ClusterParameters(weights, threshold, _EXTENSION), clusters_version="simulated")
 
 
-def _arm(name: str, world: World, start: Parameters, scenario: Scenario) -> Arm:
+def _arm(name: str, world: World, start: Parameters, scenario: Scenario, ceiling: Ceiling) -> Arm:
+    def fixed(weights: Sequence[float], threshold: float) -> Static:
+        named = dict(zip(world.names, weights, strict=True))
+        return Static(replace(start, default=ClusterParameters(named, threshold, start.default.extension)))
+
     made: Mapping[str, Callable[[], Arm]] = {
         "static": lambda: Static(start),
         "paper-tree": lambda: PaperTree(start, seed=scenario.seed),
         "grid": lambda: Grid(start),
         "learned": lambda: Learned(start),
+        "elsewhere": lambda: fixed(ceiling.elsewhere_weights, ceiling.elsewhere_threshold),
+        "oracle": lambda: fixed(ceiling.weights, ceiling.threshold),
         "ours": lambda: _ours(world, start, scenario),
     }
     if name in made:

@@ -10,16 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from tuning.simulation.campaign import ARM_WORDS
 from tuning.views import administrators
 
 MEASURED = Path(__file__).parent / "simulation" / "measured.json"
-ARM_WORDS = {
-    "static": "never changes",
-    "paper-tree": "the paper's tree, random steps",
-    "ours": "this service",
-    "grid": "grid over global weights",
-    "learned": "logistic regression",
-}
 START_WORDS = {
     "equal": "Equal weights",
     "worst-weights": "All weight on the worst descriptor",
@@ -65,7 +59,7 @@ def row_of(name: str, figures: Mapping[str, Any], *, ours: bool = False) -> Row:
 def starts_of(report: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Each start that all arms ran from, with a row for each of them."""
     for label, words in START_WORDS.items():
-        arms = [(arm, starts[label]) for arm, starts in report["arms"].items() if arm in ARM_WORDS and label in starts]
+        arms = [(arm, report["arms"][arm][label]) for arm in ARM_WORDS if label in report["arms"].get(arm, {})]
         if arms:
             yield {
                 "label": label,

@@ -51,12 +51,25 @@ def test_each_query_follows_its_own_cluster() -> None:
 def test_nothing_beats_the_ceiling_and_it_weighs_the_descriptor_that_tells() -> None:
     world = small_world()
     referee = Referee(world.of("test"), NAMES)
-    best = Ceiling.of(referee, trials=20)
+    best = Ceiling.of(world, rounds=8)
     for weights in ([1 / 3, 1 / 3, 1 / 3], [1, 0, 0], [0.7, 0.3, 0]):
         w = np.array(weights)
-        assert referee.weights(w, np.array(0.5)).map100 <= best.map100 + 0.005
-        assert referee.best_cut(w)[0] <= best.f1 + 0.005
-    assert best.map_weights[0] > 0.5 and best.map_weights[2] < 0.15
+        f1, cut = referee.best_cut(w)
+        assert referee.weights(w, np.array(cut)).map100 + f1 <= best.map100 + best.f1 + 0.005
+    assert best.weights[0] > 0.5 and best.weights[2] < 0.15
+    reached = referee.weights(np.array(best.weights), np.array(best.threshold))
+    assert (reached.map100, reached.f1) == pytest.approx((best.map100, best.f1))
+    elsewhere = referee.weights(np.array(best.elsewhere_weights), np.array(best.elsewhere_threshold))
+    assert elsewhere.map100 + elsewhere.f1 <= best.map100 + best.f1 + 1e-9
+
+
+def test_many_candidates_at_once_are_judged_as_one_by_one() -> None:
+    referee = Referee(small_world().of("test"), NAMES)
+    weights, cuts = np.random.default_rng(0).dirichlet(np.ones(3), 5), np.linspace(0.3, 0.7, 5)
+    found = referee.each(weights, cuts)
+    for w, cut, map100, f1 in zip(weights, cuts, *found, strict=True):
+        one = referee.weights(w, np.array(cut))
+        assert (map100, f1) == pytest.approx((one.map100, one.f1), abs=1e-6)
 
 
 def test_no_test_queries_are_refused() -> None:

@@ -9,10 +9,10 @@ from tests.tuning.simulation.worlds import small_world
 from tuning.simulate import ARMS, Scenario, Year, simulate, start_of
 from tuning.simulation.adaptive import GUARDS, Adaptive, Guards
 from tuning.simulation.campaign import campaign, curves, summarise
-from tuning.simulation.referee import Ceiling, Referee
+from tuning.simulation.referee import Ceiling
 
 WORLD = small_world()
-CEILING = Ceiling.of(Referee(WORLD.of("test"), WORLD.names), trials=20)
+CEILING = Ceiling.of(WORLD, rounds=8)
 
 
 def year(arm: str, start: str = "worst-weights", **more: object) -> Year:
@@ -40,6 +40,13 @@ def test_the_same_seed_gives_the_same_year(ours: Year) -> None:
 def test_the_static_arm_stays_where_it_began() -> None:
     still = year("static").summary()
     assert still["gap_closed_map"] == still["gap_closed_f1"] == 0.0 and still["promotions"] == 0
+
+
+def test_the_oracle_is_the_ceiling_and_what_is_learned_elsewhere_lies_under_it() -> None:
+    oracle, elsewhere = year("oracle").summary(), year("elsewhere").summary()
+    assert oracle["gap_closed_map"] == oracle["gap_closed_f1"] == pytest.approx(1.0)
+    left = [s["map_left_points"] + s["f1_left_points"] for s in (elsewhere, oracle)]
+    assert left[1] == pytest.approx(0.0) and left[0] >= left[1] - 1e-6
 
 
 def test_examiners_who_change_nothing_move_nothing() -> None:
@@ -110,6 +117,8 @@ def test_a_campaign_meets_every_arm_with_every_start_and_sums_up(ours: Year) -> 
         "equal", "worst-weights", "threshold-high", "threshold-low", "drift"
     }  # fmt: skip
     assert {t.arm for t in tasks} == set(ARMS)
+    few = campaign([0, 1], side_seeds=1)
+    assert {t.scenario.seed for t in few if t.arm.startswith("ours-without")} == {0} and len(few) < len(tasks)
     task = next(t for t in tasks if t.arm == "ours" and t.label == "worst-weights")
     found = summarise([(task, ours), (task, ours)])["ours"]["worst-weights"]
     assert found["gap_closed_map"]["mean"] == pytest.approx(ours.summary()["gap_closed_map"], abs=1e-4)
