@@ -37,7 +37,7 @@ class GateConfig:
     safety_mean: float = 0.002  # the same, on average
     f1_epsilon: float = 0.005  # F1 of the pre-selection, on average
     cluster_limit: float = 0.02  # largest loss of mAP@100 of one cluster
-    cluster_groups: int = 3  # clusters with fewer groups are too small to judge alone
+    cluster_groups: int = 5  # clusters with fewer groups are too small to judge alone: one rank would veto for ever
     feedback_gain: float = 0.001  # by how much the selections kept aside must be explained better
     resamples: int = 2000
     seed: int = 0

@@ -34,6 +34,8 @@ class Row:
     f1_closed: float | None
     f1_left: float | None
     drop: float | None
+    pc_first: float | None
+    pc_last: float | None
     promotions: float | None
     rollbacks: float | None
 
@@ -51,6 +53,8 @@ def row_of(name: str, figures: Mapping[str, Any], *, ours: bool = False) -> Row:
         f1_closed=mean("gap_closed_f1"),
         f1_left=mean("f1_left_points"),
         drop=figures.get("worst_drop_of_any_seed"),
+        pc_first=mean("pc_first"),
+        pc_last=mean("pc_last"),
         promotions=mean("promotions"),
         rollbacks=mean("rollbacks"),
     )
