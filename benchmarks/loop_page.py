@@ -29,10 +29,10 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         "",
         "Means over seeds with their 95 % interval. *Closed*: share of the way from the start to the ceiling, which "
         "is the set of parameters with the highest sum of mAP@100 and F1 that a search directly on the test groups "
-        "finds (the oracle); where the gap is under two points the share says little and *left* counts. *Drop*: the "
-        "most that the test mAP@100 lay under the start in any week, in points (in brackets: of any seed). *80 %*: "
-        "weeks until both gaps are closed by 80 % (or, where they are under two points, to within half a point), and "
-        "how many seeds got there.",
+        "finds (the oracle), as points gained over points of the gap, both summed over seeds. *Drop*: the most that "
+        "the test mAP@100 lay under the start in any week, in points (in brackets: of any seed). *80 %*: weeks until "
+        "both gaps are closed by 80 % (or, where they are under two points, to within half a point), and how many "
+        "seeds got there.",
         "",
         f"Made by `{report['command']}`. `python manage.py simulate` shows one year by weeks.",
         "",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuning.simulate import STARTS, Scenario, Year, simulate
 from tuning.simulation.adaptive import GUARDS
@@ -74,8 +75,9 @@ def run_task(world: World, task: Task, ceiling: Ceiling) -> Year:
 def summarise(done: Sequence[tuple[Task, Year]]) -> dict[str, dict[str, dict[str, Any]]]:
     """Arm -> start -> figure -> {"mean", "low", "high"} with the 95 % interval over seeds (bootstrap).
 
-    weeks_to_80 is the mean of the seeds that got there; "reached" says how many of "seeds" did. Where a gap is smaller
-    than two points its closed share says nothing: look at *_left_points.
+    gap_closed_* is the points gained over the points of the gap, both summed over seeds: a seed whose gap is next to
+    nothing would make the mean of shares mean nothing. weeks_to_80 is the mean of the seeds that got there; "reached"
+    says how many of "seeds" did.
     """
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for arm in dict.fromkeys(task.arm for task, _ in done):
@@ -83,6 +85,10 @@ def summarise(done: Sequence[tuple[Task, Year]]) -> dict[str, dict[str, dict[str
             rows = [year.summary() for task, year in done if (task.arm, task.label) == (arm, label)]
             reached = [row["weeks_to_80"] for row in rows if row["weeks_to_80"] is not None]
             figures = {name: _interval([row[name] for row in rows if row[name] is not None]) for name in FIGURES}
+            for measure in ("map", "f1"):
+                gaps = [row[f"{measure}_gap_points"] for row in rows]
+                left = [row[f"{measure}_left_points"] for row in rows]
+                figures[f"gap_closed_{measure}"] = _share(np.array(gaps) - np.array(left), np.array(gaps))
             found.setdefault(arm, {})[label] = {**figures, "seeds": len(rows), "reached": len(reached)}
             worst = max(row["worst_drop_points"] for row in rows)
             found[arm][label]["worst_drop_of_any_seed"] = worst
@@ -110,6 +116,16 @@ def curves(done: Sequence[tuple[Task, Year]]) -> dict[str, dict[str, dict[str, l
 
 def _mean(rows: Sequence[Sequence[float]]) -> list[float]:
     return [round(100 * float(v), 3) for v in np.mean(np.array(rows), axis=0)]
+
+
+def _share(gained: NDArray[np.float64], gaps: NDArray[np.float64]) -> Mapping[str, float] | None:
+    """Sum of the gains over the sum of the gaps, with its interval; None without a gap worth the name."""
+    if gaps.mean() <= 0.1:
+        return None
+    drawn = np.random.default_rng(0).integers(len(gaps), size=(2000, len(gaps)))
+    low, high = np.percentile(gained[drawn].sum(axis=1) / gaps[drawn].sum(axis=1), [2.5, 97.5])
+    mean = gained.sum() / gaps.sum()
+    return {"mean": round(float(mean), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 
 
 def _interval(values: Sequence[float]) -> Mapping[str, float] | None:
