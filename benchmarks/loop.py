@@ -84,6 +84,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
                 ceilings[seed] = found
                 bar.update()
         with tqdm(total=len(todo), desc="years", unit="year", file=sys.stderr) as bar:
+            # The long years first, so that no process waits for another at the end.
+            todo.sort(key=lambda task: (not task.arm.startswith("ours"), -task.scenario.length))
             for task, year in pool.imap_unordered(_year, [(t, ceilings[t.scenario.seed]) for t in todo]):
                 kept[task] = year
                 kept_year(store, task, year)
