@@ -254,13 +254,13 @@ def main() -> None:
     calibrated = calibration.apply(sims)
     weights = fit_first_weights(calibrated, train.groups, current, options.weight_queries)
     # The first page shows what a cut leaves out, so a miss of the pre-selection costs no more than a false mark.
-    cuts = {beta: best_threshold(fuse(calibrated, weights), train.groups, beta) for beta in (1.0, 2.0)}
-    threshold = cuts[1.0]["threshold"]
+    cuts = [best_threshold(fuse(calibrated, weights), train.groups, beta) for beta in (1.0, 2.0)]
+    threshold = cuts[0]["threshold"]
     named = {name: float(weight) for name, weight in zip(DESCRIPTORS, weights, strict=True)}
     first = FirstWeights(named, threshold, made_for=describer.version)
     if options.write:
         first.save()
-    report["thresholds"], report["first_weights"] = list(cuts.values()), first.to_json()
+    report["thresholds"], report["first_weights"] = cuts, first.to_json()
     table = described(val, describer, options.cache)
     report["val"] = fused_table(similarities(table, len(val.groups)), val.groups, calibration, weights)
     report["calibration"] = calibration.to_json()

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from tuning.comparisons import EPSILON, Floats, Region, Segments, bounds, scores, split
 from tuning.evaluation.metrics import score_query, worst_ranks
 
-__all__ = ["HeldOut", "HeldOutObjective", "HeldOutQuery", "HeldOutScores", "evaluate_each"]
+__all__ = ["HeldOut", "HeldOutObjective", "HeldOutQuery", "HeldOutScores", "ap_and_recall", "evaluate_each"]
 
 FIRST_PAGE = 24
 """Results on the first page."""
@@ -166,7 +166,7 @@ class HeldOutObjective:
     def _evaluate(self, w: Floats, tau: Floats) -> tuple[Floats, ...]:
         ranks = np.full((len(w), self.size, int(self._relevant.max())), _NEVER, dtype=np.int32)
         ranks[:, self._place[0], self._place[1]] = self._ranks.count(w) + 1
-        ap, recall = _ap_and_recall(np.sort(ranks, axis=2), self._relevant, self.k)
+        ap, recall = ap_and_recall(np.sort(ranks, axis=2), self._relevant, self.k)
         passed = self._cut.count(w, tau)
         hits = passed[:, 0::2]
         first = (ranks <= FIRST_PAGE).sum(axis=2)
@@ -257,7 +257,7 @@ class _Cut:
         return counts
 
 
-def _ap_and_recall(sorted_ranks: NDArray[np.integer], relevant: NDArray[np.integer], k: int) -> tuple[Floats, Floats]:
+def ap_and_recall(sorted_ranks: NDArray[np.integer], relevant: NDArray[np.integer], k: int) -> tuple[Floats, Floats]:
     """(c, q, r) ascending ranks, padded with a huge rank, and (q,) numbers of relevant marks -> (c, q)."""
     order = np.arange(1, sorted_ranks.shape[2] + 1)
     within = sorted_ranks <= k

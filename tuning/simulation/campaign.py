@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tuning.simulate import STARTS, Scenario, Year, simulate
 from tuning.simulation.adaptive import GUARDS
@@ -29,7 +28,7 @@ ARM_WORDS = {
 """Arm -> what it is, in the order of the tables."""
 BASELINES = ("static", "paper-tree", "grid", "learned", "elsewhere", "oracle")
 FIGURES = (
-    "gap_closed_map", "gap_closed_f1", "map_left_points", "f1_left_points", "map_gap_points", "f1_gap_points",
+    "map_left_points", "f1_left_points", "map_gap_points", "f1_gap_points",
     "worst_drop_points", "worst_safety_drop_points", "weeks_to_80", "pc_first", "pc_last",
     "promotions", "rejections", "rollbacks",
 )  # fmt: skip
@@ -87,8 +86,8 @@ def summarise(done: Sequence[tuple[Task, Year]]) -> dict[str, dict[str, dict[str
             figures = {name: _interval([row[name] for row in rows if row[name] is not None]) for name in FIGURES}
             for measure in ("map", "f1"):
                 gaps = [row[f"{measure}_gap_points"] for row in rows]
-                left = [row[f"{measure}_left_points"] for row in rows]
-                figures[f"gap_closed_{measure}"] = _share(np.array(gaps) - np.array(left), np.array(gaps))
+                gained = [gap - row[f"{measure}_left_points"] for gap, row in zip(gaps, rows, strict=True)]
+                figures[f"gap_closed_{measure}"] = _interval(gained, gaps)
             found.setdefault(arm, {})[label] = {**figures, "seeds": len(rows), "reached": len(reached)}
             worst = max(row["worst_drop_points"] for row in rows)
             found[arm][label]["worst_drop_of_any_seed"] = worst
@@ -118,20 +117,12 @@ def _mean(rows: Sequence[Sequence[float]]) -> list[float]:
     return [round(100 * float(v), 3) for v in np.mean(np.array(rows), axis=0)]
 
 
-def _share(gained: NDArray[np.float64], gaps: NDArray[np.float64]) -> Mapping[str, float] | None:
-    """Sum of the gains over the sum of the gaps, with its interval; None without a gap worth the name."""
-    if gaps.mean() <= 0.1:
+def _interval(values: Sequence[float], out_of: Sequence[float] | None = None) -> Mapping[str, float] | None:
+    """Mean and interval over seeds; with `out_of` the sum of the values over its sum. None without values, or where
+    `out_of` is nothing worth the name (a tenth of a point on average)."""
+    if not values or (out_of is not None and np.mean(out_of) <= 0.1):
         return None
-    drawn = np.random.default_rng(0).integers(len(gaps), size=(2000, len(gaps)))
-    low, high = np.percentile(gained[drawn].sum(axis=1) / gaps[drawn].sum(axis=1), [2.5, 97.5])
-    mean = gained.sum() / gaps.sum()
-    return {"mean": round(float(mean), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
-
-
-def _interval(values: Sequence[float]) -> Mapping[str, float] | None:
-    if not values:
-        return None
-    v = np.array(values, dtype=np.float64)
-    means = np.random.default_rng(0).choice(v, size=(2000, len(v))).mean(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
-    return {"mean": round(float(v.mean()), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+    v, whole = np.array(values, dtype=np.float64), np.array(out_of if out_of is not None else np.ones(len(values)))
+    drawn = np.random.default_rng(0).integers(len(v), size=(2000, len(v)))
+    low, high = np.percentile(v[drawn].sum(axis=1) / whole[drawn].sum(axis=1), [2.5, 97.5])
+    return {"mean": round(float(v.sum() / whole.sum()), 4), "low": round(float(low), 4), "high": round(float(high), 4)}

@@ -11,15 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from search.retrieval.parameters import Parameters
 from tuning.comparisons import Floats, Region, split, weighed
-from tuning.objective import judge_list
+from tuning.objective import ap_and_recall, judge_list
 from tuning.optimiser import SearchConfig, find
 from tuning.simulation.world import Part, World, WorldQuery
 
 __all__ = ["Ceiling", "Figures", "Referee"]
 
 _CUTS = np.round(np.arange(0.2, 0.985, 0.01), 2)
-DEPTH = 100
-OTHERS: tuple[Part, ...] = ("traffic", "fit", "validate")
+_DEPTH = 100
+_OTHERS: tuple[Part, ...] = ("traffic", "fit", "validate")
 """All parts that an office and its tuning know."""
 Score = Callable[[WorldQuery], tuple[Floats, NDArray[np.bool_]]]
 """A query to (m,) scores and which marks are pre-selected."""
@@ -58,7 +58,7 @@ class Ceiling:
     def of(cls, world: World, *, seed: int = 0, rounds: int = 16, cloud: int = 48) -> Ceiling:
         """rounds * cloud candidates for each of the two sets (Optuna, seeded, each trial with its neighbours)."""
         test = Referee(world.of("test"), world.names)
-        others = Referee([query for part in OTHERS for query in world.of(part)], world.names)
+        others = Referee([query for part in _OTHERS for query in world.of(part)], world.names)
         (w, tau), (w_else, tau_else) = (_best(r, seed=seed, rounds=rounds, cloud=cloud) for r in (test, others))
         best = test.weights(w, np.array(tau))
         return cls(best.map100, best.f1, tuple(w.tolist()), tau, tuple(w_else.tolist()), tau_else)
@@ -126,9 +126,8 @@ class Referee:
         for (values, present), query in zip(self._single, self.queries, strict=True):
             s = weighed(values, present, w)
             own = s[query.relevant]
-            ranks = np.sort([(s >= row).sum(axis=0) for row in own], axis=0)
-            order = np.arange(1, len(own) + 1)[:, None]
-            ap += np.where(ranks <= DEPTH, order / ranks, 0.0).sum(axis=0) / min(len(own), DEPTH)
+            ranks = np.sort([(s >= row).sum(axis=0) for row in own], axis=0).T
+            ap += ap_and_recall(ranks[:, None], np.array([len(own)]), _DEPTH)[0][:, 0]
             f1 += 2 * (own >= tau).sum(axis=0) / ((s >= tau).sum(axis=0) + len(own))
         return ap / len(self.queries), f1 / len(self.queries)
 
