@@ -139,7 +139,10 @@ class Search(models.Model):
     snapshot = models.CharField(max_length=64, blank=True)
     cluster = models.IntegerField(null=True)
     clusters_version = models.CharField(max_length=64, blank=True)
-    threshold = models.FloatField(null=True)
+    threshold = models.FloatField(
+        null=True, help_text="the cut of this search: the parameters' threshold and the shift"
+    )
+    cut_shift = models.FloatField(default=0.0, help_text="how much the crowd around the query moved the cut")
     scanned = models.PositiveIntegerField(default=0)
     count = models.PositiveIntegerField(default=0)
     plain = models.BooleanField(default=False, help_text="shown without pre-selection, to see what is no inertia")

@@ -17,7 +17,7 @@ from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.fusion import fuse
 from search.retrieval.interleaving import BOTH, is_interleaved, team_draft
 from search.retrieval.parameters import ClusterParameters
-from search.retrieval.records import Hit
+from search.retrieval.records import Hit, SearchAnswer
 from search.retrieval.similarity import named_table
 
 PAGES = 2  # that audit slots and drafts reach: farther down few examiners go
@@ -44,16 +44,19 @@ class Layout:
 
 
 def arrange(
-    search: Search, hits: Sequence[Hit], *, pointer: LivePointer, cluster: int, clusters_version: str
+    search: Search, answer: SearchAnswer, hits: Sequence[Hit], *, pointer: LivePointer, clusters_version: str
 ) -> Layout:
-    """Lay out the hits of a search, best first, made with the live set of `pointer` in `cluster` of this clustering."""
+    """Lay out the hits of an answer, best first, made with the live set of `pointer` in a cluster of this clustering.
+
+    hits: those of the answer whose marks are still there.
+    """
     if not _settled(search.owner_id):
         return Layout([Place(row, hit.preselected) for row, hit in enumerate(hits)])
     seed = str(search.pk)
     if is_interleaved(seed, settings.TM_INTERLEAVE_SHARE):
-        rival = _rival(pointer, cluster, clusters_version)
+        rival = _rival(pointer, answer.cluster, clusters_version)
         if rival is not None:
-            return Layout(_drafted(seed, hits, rival), candidate=pointer.candidate)
+            return Layout(_drafted(seed, hits, rival, answer.cut_shift), candidate=pointer.candidate)
     above = np.array([hit.preselected for hit in hits], dtype=bool)
     config = AuditConfig(
         slots=settings.TM_AUDIT_SLOTS, reach=PAGES * settings.TM_PAGE_SIZE, depth=max(len(hits), 1),
@@ -88,8 +91,8 @@ def _rival(pointer: LivePointer, cluster: int, clusters_version: str) -> Cluster
     return theirs if theirs.weights != ours.weights or theirs.threshold != ours.threshold else None
 
 
-def _drafted(seed: str, hits: Sequence[Hit], rival: ClusterParameters) -> list[Place]:
-    """One list from the live ranking and the rival's.
+def _drafted(seed: str, hits: Sequence[Hit], rival: ClusterParameters, cut_shift: float) -> list[Place]:
+    """One list from the live ranking and the rival's. cut_shift: of this search, whoever's threshold.
 
     Both rank the same marks, those of the live answer: the rival's score is Eq 1 on the similarities that the
     answer carries. A mark is pre-selected only when both sets would, so no team gains by a lower cut.
@@ -101,7 +104,7 @@ def _drafted(seed: str, hits: Sequence[Hit], rival: ClusterParameters) -> list[P
     return [
         Place(
             int(row),
-            preselected=hits[row].preselected and bool(scores[row] >= rival.threshold),
+            preselected=hits[row].preselected and bool(scores[row] >= rival.threshold + cut_shift),
             above_cut=hits[row].preselected,
             arm=None if arm == BOTH else int(arm),
         )

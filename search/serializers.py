@@ -100,7 +100,7 @@ class SearchOutput(serializers.ModelSerializer):
         model = Search
         fields = [
             "id", "status", "message", "error", "owner", "image_name", "width", "height", "filters", "depth",
-            "parameter_set", "snapshot", "cluster", "threshold", "scanned", "count", "timings",
+            "parameter_set", "snapshot", "cluster", "threshold", "cut_shift", "scanned", "count", "timings",
             "vienna", "created_at", "finished_at",
         ]  # fmt: skip
 

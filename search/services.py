@@ -121,7 +121,7 @@ def _carry_out(search: Search) -> None:
     writing = time.perf_counter()
     # A mark deleted since the snapshot was made has no row any more.
     hits = [hit for hit in answer.hits if hit.number in marks]
-    shown = arrange(search, hits, pointer=pointer, cluster=answer.cluster, clusters_version=snapshot.clusters.version)
+    shown = arrange(search, answer, hits, pointer=pointer, clusters_version=snapshot.clusters.version)
     rows = [
         SearchResult(
             search=search,
@@ -144,7 +144,7 @@ def _carry_out(search: Search) -> None:
     search.snapshot = snapshot.id
     search.cluster = answer.cluster
     search.clusters_version = snapshot.clusters.version
-    search.threshold = parameters.for_cluster(answer.cluster).threshold
+    search.threshold, search.cut_shift = answer.cut, answer.cut_shift
     search.scanned = answer.scanned
     search.count = len(rows)
     search.plain = shown.plain

@@ -111,13 +111,17 @@ def score_distribution(live: ParameterSet, cluster: int | None, *, before: Clust
     concluded = _fitting(conclusions_between(None, timezone.now()), parameters, cluster).order_by("-id")
     ids = list(concluded.values_list("pk", flat=True)[:SEARCHES_READ])
     rows = list(
-        Impression.objects.filter(conclusion__in=ids, seen=True).values_list("outcome", "similarities").iterator(2000)
+        Impression.objects.filter(conclusion__in=ids, seen=True)
+        .values_list("outcome", "similarities", "conclusion__search__cut_shift")
+        .iterator(2000)
     )
     names = parameters.names
-    table = named_table((row for _, row in rows), names)
-    scores = np.nan_to_num(fuse(table, np.array(own.weight_vector(names))), nan=0.0)
+    table = named_table((row for _, row, _ in rows), names)
+    # Each search has its own cut: scores of all lie on one axis where they are measured from it.
+    shifts = np.array([shift for _, _, shift in rows])
+    scores = np.clip(np.nan_to_num(fuse(table, np.array(own.weight_vector(names))), nan=0.0) - shifts, 0.0, 1.0)
     by_outcome: dict[str, list[float]] = {}
-    for (outcome, _), score in zip(rows, scores, strict=True):
+    for (outcome, _, _), score in zip(rows, scores, strict=True):
         by_outcome.setdefault(outcome, []).append(float(score))
     cuts = [Cut(own.threshold, f"cut now {own.threshold:.1%}".replace("%", " %"))]
     if before is not None and abs(before.threshold - own.threshold) >= 0.0005:

@@ -96,7 +96,7 @@ def _compared(a: ParameterSet, b: ParameterSet, search: Search, top: int) -> dic
     unbroken = [row.score for place, row in enumerate(results, start=1) if row.rank == place]
     floor = None if search.count >= search.scanned or not unbroken else unbroken[-1]
     used = [_parameters(one, search) for one in (a, b)]
-    sides = [side(table, names, one, served=served, floor=floor) for one in used]
+    sides = [side(table, names, one, served=served, floor=floor, cut_shift=search.cut_shift) for one in used]
     numbers = selected_numbers(search) if search.conclusions.exists() else set()
     chosen = np.array([row.mark.number in numbers for row in results], dtype=bool)
     return {
@@ -104,7 +104,7 @@ def _compared(a: ParameterSet, b: ParameterSet, search: Search, top: int) -> dic
             {
                 "letter": letter,
                 "set": one,
-                "threshold": used[i].threshold,
+                "threshold": used[i].threshold + search.cut_shift,
                 "own": search.cluster in one.unpack().clusters and _same_clusters(one, search),
                 "weights": [{"name": name, "share": used[i].weights.get(name, 0.0)} for name in names],
                 "cards": _cards(results, sides[i], sides[1 - i], top, chosen),

@@ -114,6 +114,7 @@ def as_logged(
                 seen=seen,
                 propensity=None if propensity.is_flat else propensity.at(np.array(positions) - 1),
                 blind=plain,
+                cut_shift=conclusion.search.cut_shift,
             )
         )
     return found

@@ -63,7 +63,7 @@ class LoggedSearch:
     selection U. seen: reached by the examiner. propensity: (m,) chance that a row at this rank is looked
     at, None = 1. blind: the search was shown without pre-selection, so nothing in it is inertia.
     key: what the search was for (the query image's hash, say); searches with one key stay together when
-    the log is divided.
+    the log is divided. cut_shift: added to every tau for this query (search/retrieval/crowding.py).
     """
 
     key: Hashable
@@ -76,6 +76,7 @@ class LoggedSearch:
     seen: NDArray[np.bool_]
     propensity: NDArray[np.float64] | None = None
     blind: bool = False
+    cut_shift: float = 0.0
 
     def __post_init__(self) -> None:
         m = len(self.similarities)
@@ -128,7 +129,7 @@ class FeedbackObjective:
         self.region, self.config = region, config or FeedbackConfig()
         share = search_weights(searches, self.config)
         rows: list[tuple[Floats, Floats]] = []
-        wanted, weights, place, chosen = [], [], [], []
+        wanted, weights, place, chosen, shifts = [], [], [], [], []
         parts: list[float] = []
         self._ranks = Segments(region)
         for search, part in zip(searches, share, strict=True):
@@ -137,6 +138,7 @@ class FeedbackObjective:
             in_list = weight > 0
             rows.append((x[in_list], xp[in_list]))
             wanted.append(search.selected[in_list])
+            shifts.append(np.full(int(in_list.sum()), search.cut_shift))
             weights.append(part * weight[in_list] / _base(search, weight))
             up = np.flatnonzero(in_list & search.selected)
             rows_of = np.repeat(in_list[None], len(up), axis=0)
@@ -151,6 +153,7 @@ class FeedbackObjective:
         self._x = np.concatenate([r[0] for r in rows])
         self._present = np.concatenate([r[1] for r in rows])
         self._wanted = np.concatenate(wanted)
+        self._shifts = np.concatenate(shifts)[:, None]
         self._weights = np.concatenate(weights)
         self._place = np.array(place, dtype=np.intp).reshape(-1, 2).T
         self._parts = np.array(parts)
@@ -169,7 +172,7 @@ class FeedbackObjective:
 
     def _evaluate(self, w: Floats, tau: Floats) -> tuple[Floats, Floats]:
         total = self._present @ w.T
-        passed = (self._x @ w.T >= tau * total) & (total > 0)
+        passed = (self._x @ w.T >= (tau + self._shifts) * total) & (total > 0)
         error = self._weights @ (passed != self._wanted[:, None])
         if not self._parts.size:
             return error, np.zeros(len(w))
@@ -198,7 +201,7 @@ def search_losses(
     for search in searches:
         s = scores(search.similarities, weights)
         weight = search.row_weights(c)
-        wrong = (s >= threshold) != search.selected
+        wrong = (s >= threshold + search.cut_shift) != search.selected
         error = float(weight[wrong].sum() / _base(search, weight))
         loss = _ranking_loss(s[weight > 0], search.selected[weight > 0], weight[weight > 0])
         losses.append((1.0 - c.ranking) * error + c.ranking * loss if weight.any() else np.nan)
@@ -238,7 +241,7 @@ def replay(searches: Sequence[LoggedSearch], weights: ArrayLike, threshold: floa
             search_metrics(
                 rank=np.arange(len(s)),
                 seen=np.ones(len(s), dtype=bool),
-                preselected=s >= threshold,
+                preselected=s >= threshold + search.cut_shift,
                 selected=search.selected[rows][order],
                 similarity=np.maximum(s, 0.0),
             )

@@ -17,6 +17,7 @@ from search.errors import Refused
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import Clusters
 from search.retrieval.describe import Describer
+from search.retrieval.crowding import cut_shift
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.imaging import ImageRefused, decode_picture
 from search.retrieval.similarity import table_similarities
@@ -87,6 +88,7 @@ class HeldOutMarks:
             relevant[own] = False
             similarities = calibration.apply(table_similarities([description], self.table)[0])
             rows = _kept(similarities, relevant, own)
+            others = np.arange(len(similarities)) != own
             queries.append(
                 HeldOutQuery(
                     name=path.name,
@@ -95,6 +97,7 @@ class HeldOutMarks:
                     similarities=similarities[np.ix_(rows, axes)],
                     relevant=relevant[rows],
                     own=int(np.flatnonzero(rows == own)[0]),
+                    cut_shift=cut_shift(similarities[others]),
                 )
             )
         return HeldOut(self.names, tuple(queries))

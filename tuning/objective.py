@@ -35,7 +35,8 @@ class HeldOutQuery:
     """One held-out query against all marks.
 
     similarities: (m, n) calibrated per-descriptor similarities, NaN where missing. relevant: (m,) bool, the
-    other members of its group. own: its own row, left out of the ranking; None when it is no mark.
+    other members of its group. own: its own row, left out of the ranking; None when it is no mark. cut_shift: added to
+    every tau for this query (search/retrieval/crowding.py).
     """
 
     name: str
@@ -44,6 +45,7 @@ class HeldOutQuery:
     similarities: NDArray[np.float32]
     relevant: NDArray[np.bool_]
     own: int | None = None
+    cut_shift: float = 0.0
 
     def __post_init__(self) -> None:
         if self.similarities.ndim != 2 or self.relevant.shape != self.similarities.shape[:1]:
@@ -142,9 +144,9 @@ class HeldOutObjective:
             self._ranks.add(x[row], xp[row], x[r], xp[r], owner=owner, known=above.sum(axis=1))
             place += [(number, column) for column in range(relevant.size)]
             relevant_counts.append(relevant.size)
-            self._cut.add(x[relevant], xp[relevant])
+            self._cut.add(x[relevant], xp[relevant], query.cut_shift)
             others[relevant] = False
-            self._cut.add(x[others], xp[others])
+            self._cut.add(x[others], xp[others], query.cut_shift)
         self._place = np.array(place, dtype=np.intp).T
         self._relevant = np.array(relevant_counts)
 
@@ -188,7 +190,7 @@ def evaluate_each(held_out: HeldOut, weights: ArrayLike, thresholds: ArrayLike, 
     for i, query in enumerate(held_out.queries):
         others = query.others()
         s = scores(query.similarities, w[i])[others]
-        columns.append(judge_list(s, s >= tau[i], query.relevant[others], k=k))
+        columns.append(judge_list(s, s >= tau[i] + query.cut_shift, query.relevant[others], k=k))
     table = np.array(columns, dtype=np.float64).reshape(q, len(ListFigures._fields))
     return HeldOutScores(*(table[None, :, i] for i in range(len(ListFigures._fields))))
 
@@ -229,30 +231,31 @@ class _Cut:
     def __init__(self, region: Region, thresholds: tuple[float, float]) -> None:
         self._region, self._thresholds = region, thresholds
         self._base: list[int] = []
-        self._rows: list[tuple[Floats, Floats]] = []
+        self._rows: list[tuple[Floats, Floats, float]] = []
 
     @property
     def undecided(self) -> int:
-        return sum(len(x) for x, _ in self._rows)
+        return sum(len(x) for x, _, _ in self._rows)
 
-    def add(self, x: Floats, present: Floats) -> None:
+    def add(self, x: Floats, present: Floats, shift: float) -> None:
+        """A list. shift: added to every tau for it."""
         low, high = bounds(x, present, self._region)
-        always = low > self._thresholds[1] + 1e-6
-        open_ = ~always & (high >= self._thresholds[0] - 1e-6)
+        always = low > self._thresholds[1] + shift + 1e-6
+        open_ = ~always & (high >= self._thresholds[0] + shift - 1e-6)
         self._base.append(int(always.sum()))
-        self._rows.append((x[open_], present[open_]))
+        self._rows.append((x[open_], present[open_], shift))
 
     def count(self, w: Floats, tau: Floats) -> NDArray[np.int64]:
         """(c, n), (c,) -> (c, lists). Raises ValueError for a tau outside the range prepared."""
         if (tau < self._thresholds[0] - 1e-9).any() or (tau > self._thresholds[1] + 1e-9).any():
             raise ValueError("A threshold lies outside the range that was prepared.")
         counts = np.tile(np.array(self._base, dtype=np.int64), (len(w), 1))
-        for i, (x, present) in enumerate(self._rows):
+        for i, (x, present, shift) in enumerate(self._rows):
             if not len(x):
                 continue
             total = present @ w.T
             # s >= tau without the division: sum of W_n x_n >= tau times the weight present.
-            passed = (x @ w.T >= tau * total) & (total > 0)
+            passed = (x @ w.T >= (tau + shift) * total) & (total > 0)
             counts[:, i] += passed.sum(axis=0)
         return counts
 

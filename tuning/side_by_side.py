@@ -61,10 +61,12 @@ def side(
     *,
     served: ClusterParameters,
     floor: float | None,
+    cut_shift: float = 0.0,
 ) -> Side:
     """Rank (m, n) kept similarities (NaN = missing) under `parameters`; equal scores keep the kept order.
 
     served: what ranked them first. floor: the lowest kept score under it, None when nothing lies beyond.
+    cut_shift: added to the threshold in this search.
     """
     rows = np.asarray(similarities, dtype=np.float64).reshape(-1, len(names))
     scores = np.nan_to_num(fuse(rows, np.array(parameters.weight_vector(names))), nan=0.0).astype(np.float64)
@@ -74,7 +76,7 @@ def side(
     certain = len(rows)
     if floor is not None:
         certain = int((scores > ceiling(names, parameters, served=served, floor=floor)).sum())
-    return Side(ranks, scores, scores >= parameters.threshold, order, certain)
+    return Side(ranks, scores, scores >= parameters.threshold + cut_shift, order, certain)
 
 
 def ceiling(names: Sequence[str], parameters: ClusterParameters, *, served: ClusterParameters, floor: float) -> float:

@@ -70,7 +70,8 @@ class SearchAnswer:
 
     cluster: the query's own. clusters_searched: all of them for depth "register". scanned: marks that passed
     the filters and the depth, i.e. that could have been found. timings: stage -> milliseconds. query: what the
-    describer made of the image, where it was described for this search.
+    describer made of the image, where it was described for this search. cut: what pre-selects, the threshold of the
+    parameters and cut_shift (crowding.py).
     """
 
     cluster: int
@@ -79,6 +80,8 @@ class SearchAnswer:
     hits: list[Hit] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     query: Description | None = None
+    cut: float = 0.0
+    cut_shift: float = 0.0
 
     @property
     def meaning(self) -> Vector | None:

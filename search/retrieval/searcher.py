@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from search.retrieval.crowding import cut_shift
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS, SET_OF, VECTOR_DESCRIPTORS
 from search.retrieval.device import device_name
@@ -17,11 +18,14 @@ from search.retrieval.parameters import ClusterParameters, Parameters
 from search.retrieval.records import Depth, Filters, Hit, SearchAnswer
 from search.retrieval.similarity import best_boxes, table_similarities
 from search.retrieval.snapshot import Snapshot, SnapshotRefused, SnapshotStore
+from search.retrieval.table import MarkTable
 
 _NO_FILTERS = Filters()
 _NEAR_SHARE = 0.01
 """Share of the marks that pass the filters which the Hamming stage hands on, and never fewer than asked for: codes are
 coarse, and comparing some thousand marks exactly costs milliseconds."""
+_AROUND = 128
+"""Marks compared exactly for the query's crowding: the 48 nearest by Eq 1 are among that many by the linear score."""
 Mask = NDArray[np.bool_]
 
 
@@ -62,10 +66,12 @@ class Searcher:
         clock.lap("filter")
         rows = self._candidates(description, used, allowed, max(candidates, top))
         clock.lap("candidates")
-        hits = self._exact(description, used, rows, top)
+        shift = self._cut_shift(description)
+        clock.lap("crowding")
+        hits = self._exact(description, used, rows, top, shift)
         clock.lap("exact")
         scanned = snapshot.count if allowed is None else int(allowed.sum())
-        return SearchAnswer(cluster, clusters, scanned, hits, clock.done())
+        return SearchAnswer(cluster, clusters, scanned, hits, clock.done(), cut=used.threshold + shift, cut_shift=shift)
 
     def compare(
         self, description: Description, parameters: Parameters, numbers: Sequence[str], *, cluster: int | None = None
@@ -77,7 +83,8 @@ class Searcher:
         if cluster is None:
             cluster = self.cluster_of(description)
         rows = np.array([self.snapshot.table.places[number] for number in numbers], dtype=np.int64)
-        hits = self._exact(description, self._parameters(parameters, cluster), rows, len(rows))
+        used = self._parameters(parameters, cluster)
+        hits = self._exact(description, used, rows, len(rows), self._cut_shift(description))
         return {hit.number: hit for hit in hits}
 
     def cluster_of(self, description: Description) -> int:
@@ -106,7 +113,7 @@ class Searcher:
         matches."""
         snapshot = self.snapshot
         if snapshot.codes is None:
-            _, found = snapshot.index.search(self._linear_query(description, used), count, allowed=allowed)
+            _, found = snapshot.index.search(self._linear_query(description, used.weights), count, allowed=allowed)
         else:
             passing = snapshot.count if allowed is None else int(allowed.sum())
             code = snapshot.codes.head.codes(description.vectors["general"])
@@ -119,12 +126,12 @@ class Searcher:
         rows = np.unique(np.concatenate(parts))
         return rows[rows >= 0]
 
-    def _linear_query(self, description: Description, used: ClusterParameters) -> NDArray[np.float32]:
+    def _linear_query(self, description: Description, weights: Mapping[str, float]) -> NDArray[np.float32]:
         """[W_1 q_1 | ... | W_n q_n]; a set counts with its whole, which its maximum is never below."""
         pieces = []
         for name in VECTOR_DESCRIPTORS:
-            weight = used.weights.get(name, 0.0)
-            weight += sum(used.weights.get(other, 0.0) for other, whole in SET_OF.items() if whole == name)
+            weight = weights.get(name, 0.0)
+            weight += sum(weights.get(other, 0.0) for other, whole in SET_OF.items() if whole == name)
             width = self.snapshot.table.vectors[name].shape[1]
             vector = description.vectors.get(name)
             pieces.append(np.zeros(width, np.float32) if vector is None or not width else weight * vector)
@@ -150,11 +157,32 @@ class Searcher:
             rows.append(owners[found[found >= 0]])
         return rows
 
-    def _exact(self, description: Description, used: ClusterParameters, rows: NDArray[np.int64], top: int) -> list[Hit]:
-        """Eq 1 on the calibrated similarities of `rows`, best first; equal scores in the register's order."""
+    def _cut_shift(self, description: Description) -> float:
+        """By how much the whole register's marks around the query move its cut, whatever the filters are."""
+        snapshot = self.snapshot
+        if snapshot.codes is None:
+            equal = dict.fromkeys(DESCRIPTORS, 1 / len(DESCRIPTORS))
+            _, found = snapshot.index.search(self._linear_query(description, equal), _AROUND)
+        else:
+            code = snapshot.codes.head.codes(description.vectors["general"])
+            _, found = snapshot.codes.index.search(code, max(_AROUND, math.ceil(_NEAR_SHARE * snapshot.count)))
+        rows = found.ravel()
+        return cut_shift(self._similarities(description, snapshot.table.take(rows[rows >= 0])))
+
+    def _similarities(self, description: Description, table: MarkTable) -> NDArray[np.float32]:
+        """(m, n) calibrated similarities of the query to the marks of a table."""
+        return self.snapshot.calibration.apply(table_similarities([description], table)[0])
+
+    def _exact(
+        self, description: Description, used: ClusterParameters, rows: NDArray[np.int64], top: int, shift: float
+    ) -> list[Hit]:
+        """Eq 1 on the calibrated similarities of `rows`, best first; equal scores in the register's order.
+
+        shift: of this query's cut.
+        """
         snapshot = self.snapshot
         table = snapshot.table.take(rows)
-        calibrated = snapshot.calibration.apply(table_similarities([description], table)[0])
+        calibrated = self._similarities(description, table)
         scores = np.nan_to_num(fuse(calibrated, np.array(used.weight_vector(DESCRIPTORS))), nan=0.0)
         order = np.argsort(-scores, kind="stable")[:top]
         return [
@@ -163,7 +191,7 @@ class Searcher:
                 rank=rank,
                 score=float(scores[place]),
                 similarities=_named(calibrated[place]),
-                preselected=bool(scores[place] >= used.threshold),
+                preselected=bool(scores[place] >= used.threshold + shift),
                 cluster=int(snapshot.assignment[rows[place]]),
                 boxes=best_boxes(description, table.description(int(place))),
             )

@@ -49,7 +49,7 @@ class Arm(Protocol):
 def by_parameters(query: WorldQuery, own: ClusterParameters, names: Sequence[str]) -> Served:
     """The best 240 by Eq 1, pre-selected at the threshold; no audit."""
     s = scores(query.similarities, own.weight_vector(names))
-    return _best(s, s >= own.threshold)
+    return _best(s, s >= own.threshold + query.cut_shift)
 
 
 def _best(s: Floats, preselected: NDArray[np.bool_]) -> Served:
@@ -167,15 +167,15 @@ class Grid(Static):
 
     def learn(self, week: int, log: Sequence[Logged]) -> Step:
         self._log = [(w, s) for w, s in self._log if w > week - self.weeks] + [(week, one.search) for one in log]
-        judged = [(s.similarities[rows], s.selected[rows]) for _, s in self._log for rows in [s.evaluated()]]
-        judged = [(x, y) for x, y in judged if y.any()]
+        judged = [(s.similarities[r], s.selected[r], s.cut_shift) for _, s in self._log for r in [s.evaluated()]]
+        judged = [(x, y, shift) for x, y, shift in judged if y.any()]
         if not judged:
             return Step("none")
         names = self.parameters.names
         grid = _simplex(len(names), round(1 / self.step))
-        best = grid[int(np.argmax(_ndcg10(judged, grid)))]
-        s = np.concatenate([scores(x, best) for x, _ in judged])
-        y = np.concatenate([y for _, y in judged])
+        best = grid[int(np.argmax(_ndcg10([(x, y) for x, y, _ in judged], grid)))]
+        s = np.concatenate([scores(x, best) - shift for x, _, shift in judged])
+        y = np.concatenate([y for _, y, _ in judged])
         cuts = np.arange(0.2, 0.96, 0.05)
         chosen = s[:, None] >= cuts
         f1 = 2 * (chosen & y[:, None]).sum(axis=0) / np.maximum(chosen.sum(axis=0) + y.sum(), 1)

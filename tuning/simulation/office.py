@@ -75,6 +75,7 @@ def serve_week(
             seen=seen,
             propensity=served.propensity,
             blind=served.plain,
+            cut_shift=query.cut_shift,
         )
         log.append(Logged(search, served.audit))
     return log

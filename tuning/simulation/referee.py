@@ -116,7 +116,7 @@ class Referee:
         rows = []
         for (values, present), query, own, cut in zip(self._values, self.queries, w, tau, strict=True):
             s = weighed(values, present, own)
-            rows.append(_figures(s, s >= cut, query.relevant))
+            rows.append(_figures(s, s >= cut + query.cut_shift, query.relevant))
         return Figures(*(float(v) for v in np.mean(rows, axis=0)))
 
     def each(self, weights: Floats, thresholds: Floats) -> tuple[Floats, Floats]:
@@ -128,14 +128,15 @@ class Referee:
             own = s[query.relevant]
             ranks = np.sort([(s >= row).sum(axis=0) for row in own], axis=0).T
             ap += ap_and_recall(ranks[:, None], np.array([len(own)]), _DEPTH)[0][:, 0]
-            f1 += 2 * (own >= tau).sum(axis=0) / ((s >= tau).sum(axis=0) + len(own))
+            cut = tau + np.float32(query.cut_shift)
+            f1 += 2 * (own >= cut).sum(axis=0) / ((s >= cut).sum(axis=0) + len(own))
         return ap / len(self.queries), f1 / len(self.queries)
 
     def best_cut(self, weights: Floats) -> tuple[float, float]:
         """The highest mean F1 of the pre-selection over all cuts in steps of 0.01, and that cut."""
         f1 = np.zeros(len(_CUTS))
         for (values, present), query in zip(self._values, self.queries, strict=True):
-            s = weighed(values, present, weights)
+            s = weighed(values, present, weights) - query.cut_shift
             hits = _at_least(s[query.relevant], _CUTS)
             f1 += 2 * hits / (_at_least(s, _CUTS) + int(query.relevant.sum()))
         f1 /= len(self.queries)

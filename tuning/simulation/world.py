@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import REPLICATION_K, fit_clusters
+from search.retrieval.crowding import cut_shift
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.similarity import table_similarities
 from search.retrieval.table import MarkTable
@@ -53,6 +54,11 @@ class WorldQuery:
     late: NDArray[np.bool_]
     late_query: bool = False
 
+    @cached_property
+    def cut_shift(self) -> float:
+        """Added to every tau for this query."""
+        return cut_shift(self.similarities)
+
     def early(self) -> WorldQuery | None:
         """As before the late marks came; None for a query that was not there or had no relative yet."""
         here = ~self.late
@@ -62,7 +68,9 @@ class WorldQuery:
 
     def held_out(self) -> HeldOutQuery:
         """For the objective and the gate."""
-        return HeldOutQuery(self.name, self.group, self.cluster, self.similarities, self.relevant)
+        return HeldOutQuery(
+            self.name, self.group, self.cluster, self.similarities, self.relevant, cut_shift=self.cut_shift
+        )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pytest
 
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import fit_clusters
+from search.retrieval.crowding import cut_shift
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.fusion import fuse
@@ -94,11 +95,23 @@ def test_ranks_like_a_full_comparison_with_eq_1(searcher: Searcher, marks: list[
     assert [hit.rank for hit in answer.hits] == list(range(1, COUNT + 1))
 
 
-def test_preselected_means_at_or_above_the_threshold(searcher: Searcher, marks: list[Description]) -> None:
+def test_preselected_means_at_or_above_the_cut_of_the_search(searcher: Searcher, marks: list[Description]) -> None:
     answer = searcher.search(marks[5], only("general", threshold=0.4))
     assert answer.hits[0].preselected
-    assert all(hit.preselected == (hit.score >= 0.4) for hit in answer.hits)
+    assert answer.cut == pytest.approx(0.4 + answer.cut_shift)
+    assert all(hit.preselected == (hit.score >= answer.cut) for hit in answer.hits)
     assert not answer.hits[-1].preselected
+
+
+def test_the_cut_follows_the_crowd_around_the_query_in_the_whole_register(
+    searcher: Searcher, marks: list[Description]
+) -> None:
+    whole = searcher.search(marks[5], only("general", threshold=0.4))
+    sims = searcher._similarities(marks[5], searcher.snapshot.table)
+    # Of the first stage's 128, ordered by the linear score; these random marks differ far less than real ones.
+    assert whole.cut_shift == pytest.approx(cut_shift(sims), abs=0.01)
+    few = searcher.search(marks[5], only("edges", threshold=0.4), filters=Filters(nice=(1,)))
+    assert few.cut_shift == pytest.approx(whole.cut_shift), "neither filters nor weights touch it"
 
 
 def test_a_mark_that_shares_only_a_part_is_found_through_the_parts(
@@ -193,7 +206,7 @@ def test_a_query_without_edges_uses_what_it_has(searcher: Searcher, marks: list[
 
 def test_timings_cover_every_stage(searcher: Searcher, marks: list[Description]) -> None:
     timings = searcher.search(marks[0], EQUAL).timings
-    assert set(timings) == {"filter", "candidates", "exact", "total"}
+    assert set(timings) == {"filter", "candidates", "crowding", "exact", "total"}
     assert sum(v for k, v in timings.items() if k != "total") <= timings["total"] + 0.01
 
 

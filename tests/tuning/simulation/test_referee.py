@@ -19,7 +19,8 @@ def query(column: list[float], relevant: list[int]) -> WorldQuery:
 
 def test_figures_by_hand() -> None:
     # Scores .9 .8 .7 .6 with relatives 1st and 3rd: AP = (1 + 2/3) / 2; at 0.65 three are chosen, two of them right.
-    found = Referee([query([0.9, 0.8, 0.7, 0.6], [0, 2])], NAMES).weights(np.array([1.0, 0, 0]), np.array(0.65))
+    one = query([0.9, 0.8, 0.7, 0.6], [0, 2])
+    found = Referee([one], NAMES).weights(np.array([1.0, 0, 0]), np.array(0.65 - one.cut_shift))
     assert found.map100 == pytest.approx((1 + 2 / 3) / 2)
     assert (found.precision, found.recall) == pytest.approx((2 / 3, 1.0))
     assert found.f1 == pytest.approx(0.8) and found.safety == 1.0
