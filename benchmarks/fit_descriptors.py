@@ -29,6 +29,7 @@ from benchmarks.kept import kept_families  # noqa: E402
 from search.retrieval import describe  # noqa: E402
 from search.retrieval.calibration import SHIPPED, Calibration  # noqa: E402
 from search.retrieval.clusters import silhouettes  # noqa: E402
+from search.retrieval.crowding import cut_shift  # noqa: E402
 from search.retrieval.describe import WEIGHTS, Describer  # noqa: E402
 from search.retrieval.descriptors import DESCRIPTORS  # noqa: E402
 from search.retrieval.descriptors.texture import FILE as TEXTURE  # noqa: E402
@@ -176,22 +177,26 @@ def fit_first_weights(sims: np.ndarray, groups: np.ndarray, current: np.ndarray,
 
 
 def best_threshold(scores: np.ndarray, groups: np.ndarray, beta: float = 2.0) -> dict[str, float]:
-    """The cut with the best F-beta of the pre-selection. With 2 recall counts double, as a miss costs more."""
+    """The cut with the best mean F-beta of the pre-selections of all queries. With 2 recall counts double.
+
+    scores: (q, n), each query's from its own cut: without what the crowd around it adds to a cut.
+    """
     relative = np.zeros(scores.shape, bool)
     relative[:, : len(groups)] = groups[:, None] == groups
     own = np.arange(len(groups))
     relative[own, own] = False
     scores = scores.copy()
     scores[own, own] = -1
+    wanted = relative.sum(axis=1)
     best = {"f": 0.0}
     for cut in np.arange(0.05, 0.96, 0.01):
         chosen = scores >= cut
-        hits = int((chosen & relative).sum())
-        precision, recall = hits / max(int(chosen.sum()), 1), hits / int(relative.sum())
-        f = (1 + beta**2) * precision * recall / max(beta**2 * precision + recall, 1e-9)
+        hits, size = (chosen & relative).sum(axis=1), chosen.sum(axis=1)
+        f = ((1 + beta**2) * hits / np.maximum(size + beta**2 * wanted, 1))[wanted > 0].mean()
         if f > best["f"]:
-            best = {"beta": beta, "f": round(f, 3), "threshold": round(float(cut), 2)}
-            best |= {"precision": round(precision, 3), "recall": round(recall, 3)}
+            best = {"beta": beta, "f": round(float(f), 3), "threshold": round(float(cut), 2)}
+            best |= {"precision": round(float(hits.sum() / max(size.sum(), 1)), 3)}
+            best |= {"recall": round(float(hits.sum() / wanted.sum()), 3)}
     return best
 
 
@@ -254,7 +259,9 @@ def main() -> None:
     calibrated = calibration.apply(sims)
     weights = fit_first_weights(calibrated, train.groups, current, options.weight_queries)
     # The first page shows what a cut leaves out, so a miss of the pre-selection costs no more than a false mark.
-    cuts = [best_threshold(fuse(calibrated, weights), train.groups, beta) for beta in (1.0, 2.0)]
+    shifts = [cut_shift(np.delete(of_one, own, axis=0)) for own, of_one in enumerate(calibrated)]
+    from_cut = fuse(calibrated, weights) - np.array(shifts, dtype=np.float32)[:, None]
+    cuts = [best_threshold(from_cut, train.groups, beta) for beta in (1.0, 2.0)]
     threshold = cuts[0]["threshold"]
     named = {name: float(weight) for name, weight in zip(DESCRIPTORS, weights, strict=True)}
     first = FirstWeights(named, threshold, made_for=describer.version)

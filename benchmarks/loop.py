@@ -71,7 +71,11 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         world, path = world_of(layout, options.cache, done=done)
     described = time.perf_counter()
     tasks = campaign(
-        range(options.seeds), side_seeds=options.side_seeds, weeks=options.weeks, searches=options.searches
+        range(options.seeds),
+        side_seeds=options.side_seeds,
+        side_weeks=options.side_weeks,
+        weeks=options.weeks,
+        searches=options.searches,
     )
     store = options.cache / "years" / year_key(world)
     kept = {task: year for task in tasks if (year := kept_year(store, task)) is not None}
@@ -106,6 +110,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         "seeds": options.seeds,
         "side_seeds": min(options.seeds, options.side_seeds),
         "weeks": options.weeks,
+        "side_weeks": options.side_weeks,
         "searches": options.searches,
         "seconds": {
             "world": round(described - started, 1),
@@ -128,7 +133,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--side-seeds", type=int, default=8, help="for other profiles and for guards left out")
-    parser.add_argument("--quick", action="store_true", help="3 seeds, and 1 for other profiles and for guards")
+    parser.add_argument("--quick", action="store_true", help="3 seeds, and 1 over 6 weeks for other profiles and guards")
     parser.add_argument("--weeks", type=int, default=12)
     parser.add_argument("--searches", type=int, default=200, help="a week")
     parser.add_argument("--queries", type=Path, metavar="DIR", help="any directory in METU layout")
@@ -144,6 +149,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     options.command = " ".join(sys.argv[1:] if argv is None else argv)
     if options.quick:
         options.seeds, options.side_seeds = 3, 1
+    options.side_weeks = min(options.weeks, 6) if options.quick else options.weeks
     if (options.queries is None) != (options.pool is None):
         parser.error("--queries and --pool belong together")
     if min(options.seeds, options.side_seeds, options.weeks, options.searches, options.jobs) < 1:

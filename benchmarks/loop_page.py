@@ -43,6 +43,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         lines += [f"![{words}](../tmportal/static/loop/{label}-{name}.svg)" for name, words in MEASURES.items()]
         lines.append("")
     some = f"{report['side_seeds']} seeds"
+    if report["side_weeks"] != report["weeks"]:
+        some += f", {report['side_weeks']} weeks"
     lines += [f"## Examiners of other kinds (ours, from equal weights, {some})", ""]
     profiles = [label for label in report["arms"].get("ours", {}) if "," in label]
     lines += _rows({label.partition(", ")[2]: report["arms"]["ours"][label] for label in profiles}, "examiners")

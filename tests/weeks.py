@@ -115,7 +115,7 @@ def _bad_start() -> None:
     rest = [name for name in old.names if name not in heavy]
     weights = {name: heavy.get(name, 0.1 / max(1, len(rest))) for name in old.names}
     weights["general"] += 1 - sum(weights.values())
-    default = replace(old.default, weights=weights, threshold=0.42)
+    default = replace(old.default, weights=weights, threshold=0.52)
     made = parameter_set_create(
         parameters=replace(old, default=default, clusters_version=engine.searcher().snapshot.clusters.version),
         made_by="brandt", reason="Colour first, as the old system had it.", parent=live,

@@ -60,13 +60,15 @@ class Region:
 def project(points: ArrayLike, region: Region) -> Floats:
     """Nearest points (Euclidean) of the region to (c, n) points: clip(p - t) with t so that the sum is 1."""
     p = np.atleast_2d(np.asarray(points, dtype=np.float64))
-    low = (p - region.high).min(axis=1)
-    high = (p - region.low).max(axis=1)
-    for _ in range(60):  # bisection: the sum falls as t grows
-        t = (low + high) / 2
-        above = np.clip(p - t[:, None], region.low, region.high).sum(axis=1) > 1.0
-        low, high = np.where(above, t, low), np.where(above, high, t)
-    w = np.clip(p - ((low + high) / 2)[:, None], region.low, region.high)
+    # The sum falls as t grows, and is linear between the t at which a coordinate leaves or meets a side of the box.
+    bends = np.sort(np.concatenate([p - region.high, p - region.low], axis=1), axis=1)
+    sums = np.clip(p[:, None, :] - bends[:, :, None], region.low, region.high).sum(axis=2)
+    right = np.clip((sums > 1.0).sum(axis=1), 1, bends.shape[1] - 1)
+    rows = np.arange(len(p))
+    t0, t1, s0, s1 = bends[rows, right - 1], bends[rows, right], sums[rows, right - 1], sums[rows, right]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = np.where(s0 > s1, np.clip((s0 - 1.0) / (s0 - s1), 0.0, 1.0), 0.0)
+    w = np.clip(p - (t0 + share * (t1 - t0))[:, None], region.low, region.high)
     return np.asarray(w / w.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
@@ -254,17 +256,24 @@ def settle(x: Floats, x_present: Floats, r: Floats, r_present: Floats, region: R
     The remaining rows never reach r.
     """
     same = (x_present == r_present).all(axis=1)
-    difference = x - r
+    if same.all():
+        always, open_ = _settle_alike(x - r, region)
+        return always, open_, np.zeros(len(x), dtype=bool)
+    always, open_ = np.empty(len(x), dtype=bool), np.empty(len(x), dtype=bool)
+    always[same], open_[same] = _settle_alike(x[same] - r[same], region)
+    other = ~same
+    x_low, x_high = bounds(x[other], x_present[other], region)
+    r_low, r_high = bounds(r[other], r_present[other], region)
+    always[other] = x_low > r_high + EPSILON
+    open_[other] = ~always[other] & (x_high >= r_low - EPSILON)
+    return always, open_ & same, open_ & other
+
+
+def _settle_alike(difference: Floats, region: Region) -> tuple[Bools, Bools]:
+    """Which of (m, n) differences of rows with the same gaps are at least 0 for every W, and which are undecided."""
     at_corners = region.corners @ difference.T
-    always = (difference.min(axis=1) >= 0) | (at_corners.min(axis=0) > EPSILON)
-    never = at_corners.max(axis=0) < -EPSILON
-    if not same.all():
-        x_low, x_high = bounds(x, x_present, region)
-        r_low, r_high = bounds(r, r_present, region)
-        always = np.where(same, always, x_low > r_high + EPSILON)
-        never = np.where(same, never, x_high < r_low - EPSILON)
-    open_ = ~always & ~never
-    return always, open_ & same, open_ & ~same
+    always = (difference.min(axis=1, initial=np.inf) >= 0) | (at_corners.min(axis=0) > EPSILON)
+    return always, ~always & (at_corners.max(axis=0) >= -EPSILON)
 
 
 def _corners(low: Floats, high: Floats) -> Floats:

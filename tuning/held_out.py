@@ -16,8 +16,8 @@ from search.engine import engine
 from search.errors import Refused
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import Clusters
-from search.retrieval.describe import Describer
 from search.retrieval.crowding import cut_shift
+from search.retrieval.describe import Describer
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.imaging import ImageRefused, decode_picture
 from search.retrieval.similarity import table_similarities

@@ -28,7 +28,7 @@ def years() -> list:
 def report_of(years: list) -> dict:
     world = {"queries": 9, "groups": 3, "marks": 90, "clusters": 3, "descriptors": ["a"]}
     return {"arms": summarise(years), "curves": curves(years), "world": world, "command": "python x", "seeds": 1,
-            "side_seeds": 1, "weeks": 2, "searches": 40}  # fmt: skip
+            "side_seeds": 1, "side_weeks": 1, "weeks": 2, "searches": 40}  # fmt: skip
 
 
 def test_the_page_has_a_table_for_each_start_and_the_plots_can_be_read(years: list) -> None:

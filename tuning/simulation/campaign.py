@@ -44,14 +44,21 @@ class Task:
 
 
 def campaign(
-    seeds: Sequence[int], *, side_seeds: int | None = None, weeks: int = 12, searches: int = 200
+    seeds: Sequence[int],
+    *,
+    side_seeds: int | None = None,
+    side_weeks: int | None = None,
+    weeks: int = 12,
+    searches: int = 200,
 ) -> list[Task]:
     """Every arm from every start with the mixed profile; ours with every other profile; each guard left out where an
-    examiner in ten is hostile. side_seeds: so many seeds for the other profiles and the guards, None = all."""
+    examiner in ten is hostile. side_seeds, side_weeks: of the other profiles and the guards, None = as the rest."""
 
     def task(arm: str, start: str, profile: str, seed: int) -> Task:
-        label = start if profile == MIXED else f"{start}, {profile} examiners"
-        return Task(arm, Scenario(start, profile, weeks, searches, seed), label)
+        if profile == MIXED:
+            return Task(arm, Scenario(start, profile, weeks, searches, seed), start)
+        side = Scenario(start, profile, side_weeks or weeks, searches, seed)
+        return Task(arm, side, f"{start}, {profile} examiners")
 
     found = [task(arm, start, MIXED, seed) for seed in seeds for start in STARTS for arm in ("ours", *BASELINES)]
     others = [profile for profile in PROFILES if profile != MIXED]

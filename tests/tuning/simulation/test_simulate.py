@@ -117,7 +117,8 @@ def test_a_campaign_meets_every_arm_with_every_start_and_sums_up(ours: Year) -> 
         "equal", "worst-weights", "threshold-high", "threshold-low", "drift"
     }  # fmt: skip
     assert {t.arm for t in tasks} == set(ARMS)
-    few = campaign([0, 1], side_seeds=1)
+    few = campaign([0, 1], side_seeds=1, side_weeks=6)
+    assert {t.scenario.weeks for t in few if "," in t.label} == {6} and {t.scenario.weeks for t in few} == {6, 12}
     assert {t.scenario.seed for t in few if t.arm.startswith("ours-without")} == {0} and len(few) < len(tasks)
     task = next(t for t in tasks if t.arm == "ours" and t.label == "worst-weights")
     found = summarise([(task, ours), (task, ours)])["ours"]["worst-weights"]
