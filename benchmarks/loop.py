@@ -133,7 +133,9 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--side-seeds", type=int, default=8, help="for other profiles and for guards left out")
-    parser.add_argument("--quick", action="store_true", help="3 seeds, and 1 over 6 weeks for other profiles and guards")
+    parser.add_argument(
+        "--quick", action="store_true", help="3 seeds, and 1 over 6 weeks for other profiles and guards"
+    )
     parser.add_argument("--weeks", type=int, default=12)
     parser.add_argument("--searches", type=int, default=200, help="a week")
     parser.add_argument("--queries", type=Path, metavar="DIR", help="any directory in METU layout")
