@@ -36,9 +36,7 @@ SHARES = (1.0, 0.5, 0.25, 0.125)
 TAUS = np.round(np.arange(0.2, 0.96, 0.01), 2)
 
 
-def f1_by_tau(
-    queries: Sequence[WorldQuery], weights: Floats, share: float, shift: Callable[[ArrayLike], float]
-) -> Floats:
+def f1_by_tau(queries: Sequence[WorldQuery], weights: Floats, share: float, shift: Shift) -> Floats:
     """(taus,) mean F1 with `share` of the strangers of each query."""
     rng = np.random.default_rng(0)
     total = np.zeros(len(TAUS))
@@ -65,10 +63,7 @@ def main() -> None:
         options.queries, options.pool = BUILT / "queries", BUILT / "pool"
     world, _ = world_of(limited(load(options.queries, options.pool), pool=options.limit_pool), options.cache)
     weights = np.array(list(FirstWeights.shipped().of(world.names).values()))
-    ways: dict[str, Shift] = {
-        "one cut for all": lambda _: 0.0,
-        "shifted by the crowd": cut_shift,
-    }
+    ways: dict[str, Shift] = {"one cut for all": lambda _: 0.0, "shifted by the crowd": cut_shift}
     print(f"{len(world.queries)} queries, {world.marks} marks.\n")
     print("| cut | share of the strangers | best tau | its F1 % | F1 % at the tau that is best among all |")
     print("|---|---:|---:|---:|---:|")
