@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
 from benchmarks.leaderboard.measure import limited  # noqa: E402
-from benchmarks.loop import BUILT, build_default  # noqa: E402
+from benchmarks.loop import add_world_options, build_default, check_world_options  # noqa: E402
 from search.retrieval.crowding import cut_shift  # noqa: E402
 from search.retrieval.first_weights import FirstWeights  # noqa: E402
 from search.retrieval.fusion import fuse  # noqa: E402
@@ -51,16 +51,10 @@ def f1_by_tau(queries: Sequence[WorldQuery], weights: Floats, share: float, shif
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--queries", type=Path, metavar="DIR")
-    parser.add_argument("--pool", type=Path, metavar="DIR")
-    parser.add_argument("--limit-pool", type=int, metavar="N")
-    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "loop-cache")
+    add_world_options(parser)
     options = parser.parse_args()
-    if (options.queries is None) != (options.pool is None):
-        parser.error("--queries and --pool belong together")
-    if options.queries is None:
-        build_default()
-        options.queries, options.pool = BUILT / "queries", BUILT / "pool"
+    check_world_options(parser, options)
+    build_default(options)
     world, _ = world_of(limited(load(options.queries, options.pool), pool=options.limit_pool), options.cache)
     weights = np.array(list(FirstWeights.shipped().of(world.names).values()))
     ways: dict[str, Shift] = {"one cut for all": lambda _: 0.0, "shifted by the crowd": cut_shift}

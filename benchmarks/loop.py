@@ -81,9 +81,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     kept = {task: year for task in tasks if (year := kept_year(store, task)) is not None}
     todo = [task for task in tasks if task not in kept]
     with multiprocessing.get_context("spawn").Pool(options.jobs, _open, (path,)) as pool:
-        seeds = sorted({task.scenario.seed for task in todo})
+        ceilings = {task.scenario.seed: year.ceiling for task, year in kept.items()}
+        seeds = sorted({task.scenario.seed for task in todo} - ceilings.keys())
         with tqdm(total=len(seeds), desc="ceilings", unit="seed", file=sys.stderr) as bar:
-            ceilings = {}
             for seed, found in pool.imap_unordered(_ceiling, seeds):
                 ceilings[seed] = found
                 bar.update()
@@ -120,8 +120,27 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def build_default() -> None:
-    """The `val` families among 20,000 marks."""
+def add_world_options(parser: argparse.ArgumentParser) -> None:
+    """Which marks the world is made of, and where it is kept."""
+    parser.add_argument("--queries", type=Path, metavar="DIR", help="any directory in METU layout")
+    parser.add_argument("--pool", type=Path, metavar="DIR")
+    parser.add_argument(
+        "--limit-pool", type=int, metavar="N", help="only N marks of the pool, by a hash of their names"
+    )
+    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "loop-cache")
+
+
+def check_world_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Ends the program with a sentence when they do not fit together."""
+    if (options.queries is None) != (options.pool is None):
+        parser.error("--queries and --pool belong together")
+
+
+def build_default(options: argparse.Namespace) -> None:
+    """The `val` families among 20,000 marks, where no directory is given."""
+    if options.queries is not None:
+        return
+    options.queries, options.pool = BUILT / "queries", BUILT / "pool"
     manifest = BUILT / "manifest.json"
     if manifest.is_file() and json.loads(manifest.read_text("utf-8")).get("complete"):
         return
@@ -138,34 +157,35 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--weeks", type=int, default=12)
     parser.add_argument("--searches", type=int, default=200, help="a week")
-    parser.add_argument("--queries", type=Path, metavar="DIR", help="any directory in METU layout")
-    parser.add_argument("--pool", type=Path, metavar="DIR")
-    parser.add_argument(
-        "--limit-pool", type=int, metavar="N", help="only N marks of the pool, by a hash of their names"
-    )
-    parser.add_argument("--cache", type=Path, default=ROOT / "build" / "loop-cache")
+    add_world_options(parser)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", nargs="?", const="-", metavar="FILE", help="to FILE, or to stdout")
     parser.add_argument("--docs", action="store_true", help="write docs/loop.md, its plots and the portal's figures")
     options = parser.parse_args(argv)
-    options.command = " ".join(sys.argv[1:] if argv is None else argv)
+    options.command = _shown(sys.argv[1:] if argv is None else argv)
     if options.quick:
         options.seeds, options.side_seeds = 3, 1
     options.side_weeks = min(options.weeks, 6) if options.quick else options.weeks
-    if (options.queries is None) != (options.pool is None):
-        parser.error("--queries and --pool belong together")
+    check_world_options(parser, options)
     if min(options.seeds, options.side_seeds, options.weeks, options.searches, options.jobs) < 1:
         parser.error("--seeds, --side-seeds, --weeks, --searches and --jobs are at least 1")
     return options
+
+
+def _shown(argv: Sequence[str]) -> str:
+    """The options that make the figures: without --json, and where it was to go."""
+    words = list(argv)
+    if "--json" in words:
+        at = words.index("--json")
+        del words[at : at + (2 if len(words) > at + 1 and not words[at + 1].startswith("-") else 1)]
+    return " ".join(word for word in words if not word.startswith("--json="))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Simulate; the table on stdout, or the JSON. Exit status 1 with a sentence when nothing could be simulated."""
     options = arguments(argv)
     try:
-        if options.queries is None:
-            build_default()
-            options.queries, options.pool = BUILT / "queries", BUILT / "pool"
+        build_default(options)
         report = run(options)
     except (LayoutError, WeightsUnusable, ValueError) as error:
         print(error, file=sys.stderr)

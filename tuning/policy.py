@@ -5,8 +5,9 @@
 
 The services of the portal and the simulator call the same functions, so what is simulated is what is done.
 Evidence is divided: most logged searches guide the search for parameters, the others are shown only to
-the gate. Held-out queries come in two splits, fit for the search and validate for the gate; a test split has
-no way in.
+the gate. Held-out queries come in two halves of disjoint groups, fit and validate: in one run fit guides the search and
+validate judges, in the next it is the other way round. So each run is judged on groups that it did not search on, and
+over the weeks all of them teach. A test split has no way in.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def plan_week(
     resting: Mapping[int | None, str] | None = None,
     earlier: Sequence[LoggedSearch] = (),
     seed: int = 0,
+    turn: int = 0,
     progress: Progress | None = None,
 ) -> WeekPlan:
     """Decide for every cluster that was searched, and put the accepted proposals together.
@@ -90,7 +92,8 @@ def plan_week(
     parameters: live. searches: the concluded searches since the last run. fit, validate: held-out queries
     of disjoint groups, with the descriptors of the parameters. resting: clusters (None = the default) that must not
     change this week, each with the reason; their evidence is kept. earlier: searches that an earlier run has decided
-    by; they call for nothing any more, but still say which parameters agree with examiners. The returned plan's
+    by; they call for nothing any more, but still say which parameters agree with examiners. turn: how many runs there
+    were before; in every second one fit and validate change places. The returned plan's
     parameters differ from the live ones only where a cluster's proposal passed the gate and all of them passed it
     together.
     Raises ValueError when descriptors differ or a held-out split is empty.
@@ -100,6 +103,8 @@ def plan_week(
         raise ValueError("The held-out similarities were made with other descriptors than the live parameters.")
     if not fit.queries or not validate.queries:
         raise ValueError("Tuning needs held-out queries to fit and to validate on; there are none.")
+    if turn % 2:
+        fit, validate = validate, fit
     by_cluster: dict[int | None, list[LoggedSearch]] = {}
     for search in searches:
         by_cluster.setdefault(search.cluster, []).append(search)

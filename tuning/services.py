@@ -141,6 +141,7 @@ def _carry_out(run: TuningRun) -> None:
             clusters_version=snapshot.clusters.version, count=len(snapshot.clusters), now=timezone.now()
         ),
         seed=run.pk,
+        turn=TuningRun.objects.filter(pk__lt=run.pk).exclude(kind=Kind.DRY_RUN).count(),
         progress=progress,
     )
     run.base = base
@@ -148,7 +149,8 @@ def _carry_out(run: TuningRun) -> None:
     run.searches = len(searches)
     run.candidates = plan.candidates
     run.candidates_per_second = round(plan.candidates_per_second, 1)
-    run.metrics |= _metrics(plan.parameters, validate)
+    # On both halves, whichever judged: a curve over the weeks needs the same queries throughout.
+    run.metrics |= _metrics(plan.parameters, HeldOut(fit.descriptors, fit.queries + validate.queries))
     if searches:
         overall = evidence_of(searches, config)
         run.metrics |= {"pc": overall.pc, "accuracy": overall.accuracy}
@@ -271,12 +273,12 @@ def rebased(live: Parameters, snapshot: Snapshot) -> Parameters:
     return fitted(live, snapshot.clusters.version)
 
 
-def _metrics(parameters: Parameters, validate: HeldOut) -> dict[str, Any]:
+def _metrics(parameters: Parameters, held_out: HeldOut) -> dict[str, Any]:
     """Held-out figures with 95 % intervals over groups, each query under its own cluster's parameters."""
-    own = [parameters.for_cluster(query.cluster) for query in validate.queries]
-    weights = np.array([p.weight_vector(validate.descriptors) for p in own])
-    scores = evaluate_each(validate, weights, np.array([p.threshold for p in own]))
-    groups = [query.group for query in validate.queries]
+    own = [parameters.for_cluster(query.cluster) for query in held_out.queries]
+    weights = np.array([p.weight_vector(held_out.descriptors) for p in own])
+    scores = evaluate_each(held_out, weights, np.array([p.threshold for p in own]))
+    groups = [query.group for query in held_out.queries]
     figures = {}
     for name, values in (("map100", scores.ap100[0]), ("recall", scores.recall[0]), ("precision", scores.precision[0])):
         spread = paired_bootstrap(np.zeros_like(values), values, groups)

@@ -64,6 +64,11 @@ def test_queries_and_pool_belong_together(capsys: pytest.CaptureFixture[str]) ->
     assert loop.arguments(["--quick", "--json"]).seeds == 3
 
 
+@pytest.mark.parametrize("where", [["--json"], ["--json", "figures.json"], ["--json=figures.json"]])
+def test_the_command_on_the_page_does_not_tell_where_the_json_went(where: list[str]) -> None:
+    assert loop.arguments(["--seeds", "2", *where, "--docs"]).command == "--seeds 2 --docs"
+
+
 def test_missing_directories_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     missing = ["--queries", str(tmp_path / "no"), "--pool", str(tmp_path / "no2")]
     assert loop.main([*missing, "--cache", str(tmp_path)]) == 1

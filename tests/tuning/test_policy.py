@@ -123,6 +123,16 @@ def test_the_same_seed_finds_the_same_and_json_holds_it_all(week):
     assert Parameters.from_json(data["parameters"]) == plan.parameters
 
 
+def test_the_halves_of_the_held_out_groups_take_turns(week):
+    live, log, fit, validate, plan = week
+    judged = {q.name for q in validate.queries}
+    for turn, seen in ((0, judged), (1, {q.name for q in fit.queries}), (2, judged)):
+        verdict = plan_week(live, log, fit, validate, config=CONFIG, seed=3, turn=turn).verdict
+        assert verdict is not None
+        assert {d.name for d in verdict.deltas} == seen
+    assert plan_week(live, log, validate, fit, config=CONFIG, seed=3, turn=1) == plan
+
+
 def test_shrinkage_holds_a_cluster_nearer_to_the_register():
     fit, validate, searches = world(2)
     own = start(clusters={0: ClusterParameters(dict(zip(NAMES, (0.3, 0.35, 0.35), strict=True)), 0.6, 0.15)})

@@ -102,6 +102,7 @@ class Adaptive(Static):
             resting={c: "It rests after a rollback." for c, until in self._resting.items() if week <= until},
             earlier=[one.search for one in self.evidence.used(self.parameters, EARLIER)],
             seed=self.run_seed(week),
+            turn=week,
         )
         self.evidence.use(week, plan)
         self.plans.append(plan)
