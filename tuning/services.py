@@ -141,7 +141,7 @@ def _carry_out(run: TuningRun) -> None:
             clusters_version=snapshot.clusters.version, count=len(snapshot.clusters), now=timezone.now()
         ),
         seed=run.pk,
-        turn=TuningRun.objects.filter(pk__lt=run.pk).exclude(kind=Kind.DRY_RUN).count(),
+        turn=_turn(run),
         progress=progress,
     )
     run.base = base
@@ -157,6 +157,12 @@ def _carry_out(run: TuningRun) -> None:
     shown = plan.verdict or next((p.verdict for p in plan.proposals if p.verdict), None)
     run.gate = gate_json(shown) if shown else {}
     _conclude(run, plan)
+
+
+def _turn(run: TuningRun) -> int:
+    """How many runs before this one looked for parameters. One that only waited has no base; a dry run shows what the
+    next one will do."""
+    return TuningRun.objects.filter(pk__lt=run.pk, base__isnull=False).exclude(kind=Kind.DRY_RUN).count()
 
 
 def _look_back(run: TuningRun) -> str:
