@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -34,6 +35,10 @@ __all__ = [
     "search_losses",
     "search_weights",
 ]
+
+
+_TOGETHER = 64
+"""Searches whose comparisons are settled at once: one by one costs more in calls than in sums."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,30 @@ class FeedbackScores:
     value: Floats
 
 
+class _Compared(NamedTuple):
+    """The comparisons of one search, as `Segments.add` takes them, and of how many selected marks."""
+
+    x: Floats
+    x_present: Floats
+    r: Floats
+    r_present: Floats
+    owner: NDArray[np.intp]
+    count: int
+
+
+def _add(ranks: Segments, compared: list[_Compared]) -> None:
+    """Hand over the comparisons of many searches at once, and empty the list."""
+    if not compared:
+        return
+    counts = [one.count for one in compared]
+    first = np.cumsum([0, *counts])[:-1]
+    owner = np.concatenate([one.owner + at for one, at in zip(compared, first, strict=True)])
+    x, x_present, r, r_present = (np.concatenate(part) for part in list(zip(*compared, strict=True))[:4])
+    known = np.ones(sum(counts), dtype=np.intp)  # itself
+    ranks.add(x, x_present, r, r_present, owner=owner, known=known)
+    compared.clear()
+
+
 class FeedbackObjective:
     """The two losses over all logged searches for many candidates of one region at once."""
 
@@ -132,6 +161,7 @@ class FeedbackObjective:
         wanted, weights, place, chosen, shifts = [], [], [], [], []
         parts: list[float] = []
         self._ranks = Segments(region)
+        compared: list[_Compared] = []
         for search, part in zip(searches, share, strict=True):
             x, xp = split(search.similarities)
             weight = search.row_weights(self.config)
@@ -145,11 +175,14 @@ class FeedbackObjective:
             rows_of[np.arange(len(up)), up] = False
             owner, row = np.nonzero(rows_of)
             r = up[owner]
-            self._ranks.add(x[row], xp[row], x[r], xp[r], owner=owner, known=np.ones(len(up), dtype=np.intp))  # itself
+            compared.append(_Compared(x[row], xp[row], x[r], xp[r], owner, len(up)))
+            if len(compared) == _TOGETHER:
+                _add(self._ranks, compared)
             place += [(len(parts), column) for column in range(len(up))]
             if len(up):
                 chosen.append(weight[up])
                 parts.append(part)
+        _add(self._ranks, compared)
         self._x = np.concatenate([r[0] for r in rows])
         self._present = np.concatenate([r[1] for r in rows])
         self._wanted = np.concatenate(wanted)

@@ -62,6 +62,25 @@ def test_evidence_is_used_once(bad_start: ParameterSet, held_out: None, make_use
     assert again.state == State.NO_CHANGE and again.searches == 0
 
 
+def test_the_held_out_halves_take_turns(
+    bad_start: ParameterSet, held_out: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = []
+    plan_week = services.plan_week
+
+    def seen(*args: Any, turn: int, **more: Any) -> Any:
+        turns.append(turn)
+        return plan_week(*args, turn=turn, **more)
+
+    monkeypatch.setattr(services, "plan_week", seen)
+    for kind in ("manual", "dry_run", "dry_run", "manual"):
+        run(kind)
+    # One that failed, or only waited, has looked for nothing.
+    TuningRun.objects.create(kind="manual", requested_by="test", state=State.FAILED)
+    run()
+    assert turns == [0, 1, 1, 1, 2]
+
+
 def test_too_little_evidence_waits_and_is_kept(bad_start: ParameterSet, held_out: None, make_user: Any) -> None:
     week(make_user, bad_start, searches=20)
     first = run()
