@@ -15,7 +15,7 @@ from tuning.objective import ap_and_recall, judge_list
 from tuning.optimiser import SearchConfig, find
 from tuning.simulation.world import Part, World, WorldQuery
 
-__all__ = ["Ceiling", "Figures", "Referee"]
+__all__ = ["Ceiling", "Figures", "Referee", "best_set"]
 
 _CUTS = np.round(np.arange(0.2, 0.985, 0.01), 2)
 _DEPTH = 100
@@ -59,13 +59,13 @@ class Ceiling:
         """rounds * cloud candidates for each of the two sets (Optuna, seeded, each trial with its neighbours)."""
         test = Referee(world.of("test"), world.names)
         others = Referee([query for part in _OTHERS for query in world.of(part)], world.names)
-        (w, tau), (w_else, tau_else) = (_best(r, seed=seed, rounds=rounds, cloud=cloud) for r in (test, others))
+        (w, tau), (w_else, tau_else) = (best_set(r, seed=seed, rounds=rounds, cloud=cloud) for r in (test, others))
         best = test.weights(w, np.array(tau))
         return cls(best.map100, best.f1, tuple(w.tolist()), tau, tuple(w_else.tolist()), tau_else)
 
 
-def _best(referee: Referee, *, seed: int, rounds: int, cloud: int) -> tuple[Floats, float]:
-    """Weights anywhere on the simplex and a cut with the highest sum of mAP@100 and F1."""
+def best_set(referee: Referee, *, seed: int = 0, rounds: int = 16, cloud: int = 48) -> tuple[Floats, float]:
+    """Weights anywhere on the simplex and a cut with the highest sum of mAP@100 and F1 on a referee's queries."""
     n = len(referee.names)
     start = np.full(n, 1 / n), 0.5
     config = SearchConfig(rounds=rounds, cloud=cloud, average=0.0)
