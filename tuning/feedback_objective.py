@@ -134,14 +134,14 @@ class _Compared(NamedTuple):
     r: Floats
     r_present: Floats
     owner: NDArray[np.intp]
-    count: int
+    marks: int
 
 
 def _add(ranks: Segments, compared: list[_Compared]) -> None:
     """Hand over the comparisons of many searches at once, and empty the list."""
     if not compared:
         return
-    counts = [one.count for one in compared]
+    counts = [one.marks for one in compared]
     first = np.cumsum([0, *counts])[:-1]
     owner = np.concatenate([one.owner + at for one, at in zip(compared, first, strict=True)])
     x, x_present, r, r_present = (np.concatenate(part) for part in list(zip(*compared, strict=True))[:4])
