@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -97,6 +98,10 @@ class LoggedSearch:
 
     def metrics(self) -> ChangeMetrics:
         """PC, DC, AC as it happened."""
+        return self._metrics
+
+    @cached_property
+    def _metrics(self) -> ChangeMetrics:  # asked for by the register, the cluster and the week
         return search_metrics(
             rank=np.arange(len(self.seen)),
             seen=self.seen,

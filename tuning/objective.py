@@ -128,7 +128,7 @@ class HeldOutObjective:
         self.size = len(held_out.queries)
         # k others in front put a relevant mark beyond the depth: its exact rank no longer matters.
         self._ranks = Segments(region, stop=k)
-        self._cut = _Cut(region, thresholds)
+        self._cut = _Cut(thresholds)
         place, relevant_counts = [], []
         for number, query in enumerate(held_out.queries):
             x, xp = split(query.similarities)
@@ -144,9 +144,10 @@ class HeldOutObjective:
             self._ranks.add(x[row], xp[row], x[r], xp[r], owner=owner, known=above.sum(axis=1))
             place += [(number, column) for column in range(relevant.size)]
             relevant_counts.append(relevant.size)
-            self._cut.add(x[relevant], xp[relevant], query.cut_shift)
-            others[relevant] = False
-            self._cut.add(x[others], xp[others], query.cut_shift)
+            strangers = others.copy()
+            strangers[relevant] = False
+            for wanted in (relevant, strangers):
+                self._cut.add(x[wanted], xp[wanted], low[wanted], high[wanted], query.cut_shift)
         self._place = np.array(place, dtype=np.intp).T
         self._relevant = np.array(relevant_counts)
 
@@ -228,8 +229,8 @@ def judge_list(
 class _Cut:
     """How many rows of each list pass the pre-selection, s(W) >= tau, for many (W, tau)."""
 
-    def __init__(self, region: Region, thresholds: tuple[float, float]) -> None:
-        self._region, self._thresholds = region, thresholds
+    def __init__(self, thresholds: tuple[float, float]) -> None:
+        self._thresholds = thresholds
         self._base: list[int] = []
         self._rows: list[tuple[Floats, Floats, float]] = []
 
@@ -237,9 +238,8 @@ class _Cut:
     def undecided(self) -> int:
         return sum(len(x) for x, _, _ in self._rows)
 
-    def add(self, x: Floats, present: Floats, shift: float) -> None:
-        """A list. shift: added to every tau for it."""
-        low, high = bounds(x, present, self._region)
+    def add(self, x: Floats, present: Floats, low: Floats, high: Floats, shift: float) -> None:
+        """A list. low, high: `bounds` of its rows. shift: added to every tau for it."""
         always = low > self._thresholds[1] + shift + 1e-6
         open_ = ~always & (high >= self._thresholds[0] + shift - 1e-6)
         self._base.append(int(always.sum()))
