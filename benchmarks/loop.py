@@ -46,9 +46,9 @@ def _open(path: Path) -> None:
     _world = load_world(path)
 
 
-def _ceiling(seed: int) -> tuple[int, Ceiling]:
+def _ceiling(seed: int) -> Ceiling:
     assert _world is not None
-    return seed, ceiling_of(_world, seed)
+    return ceiling_of(_world, seed)
 
 
 def _year(job: tuple[Task, Ceiling]) -> tuple[Task, Year]:
@@ -83,14 +83,13 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with multiprocessing.get_context("spawn").Pool(options.jobs, _open, (path,)) as pool:
         ceilings = {task.scenario.seed: year.ceiling for task, year in kept.items()}
         seeds = sorted({task.scenario.seed for task in todo} - ceilings.keys())
-        with tqdm(total=len(seeds), desc="ceilings", unit="seed", file=sys.stderr) as bar:
-            for seed, found in pool.imap_unordered(_ceiling, seeds):
-                ceilings[seed] = found
-                bar.update()
-        with tqdm(total=len(todo), desc="years", unit="year", file=sys.stderr) as bar:
-            # The long years first, so that no process waits for another at the end.
-            todo.sort(key=lambda task: (not task.arm.startswith("ours"), -task.scenario.length))
-            for task, year in pool.imap_unordered(_year, [(t, ceilings[t.scenario.seed]) for t in todo]):
+        with tqdm(total=len(seeds) + len(todo), desc="ceilings and years", file=sys.stderr) as bar:
+            sought = {seed: pool.apply_async(_ceiling, (seed,), callback=lambda _: bar.update()) for seed in seeds}
+            # A seed's years begin when its ceiling is found: no process waits for those of other seeds. The long
+            # years first, so that none waits at the end.
+            todo.sort(key=lambda task: (task.scenario.seed, not task.arm.startswith("ours"), -task.scenario.length))
+            jobs = ((t, ceilings.get(t.scenario.seed) or sought[t.scenario.seed].get()) for t in todo)
+            for task, year in pool.imap_unordered(_year, jobs):
                 kept[task] = year
                 kept_year(store, task, year)
                 bar.update()
@@ -153,7 +152,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--side-seeds", type=int, default=8, help="for other profiles and for guards left out")
     parser.add_argument(
-        "--quick", action="store_true", help="3 seeds, and 1 over 6 weeks for other profiles and guards"
+        "--quick", action="store_true", help="3 seeds, and 1 over 4 weeks for other profiles and guards"
     )
     parser.add_argument("--weeks", type=int, default=12)
     parser.add_argument("--searches", type=int, default=200, help="a week")
@@ -165,7 +164,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     options.command = _shown(sys.argv[1:] if argv is None else argv)
     if options.quick:
         options.seeds, options.side_seeds = 3, 1
-    options.side_weeks = min(options.weeks, 6) if options.quick else options.weeks
+    options.side_weeks = min(options.weeks, 4) if options.quick else options.weeks
     check_world_options(parser, options)
     if min(options.seeds, options.side_seeds, options.weeks, options.searches, options.jobs) < 1:
         parser.error("--seeds, --side-seeds, --weeks, --searches and --jobs are at least 1")
