@@ -5,7 +5,7 @@
 
 For each seed the groups are dealt as in benchmarks/loop.py. The set with the highest sum of mAP@100 and F1 on a part,
 or on several, is judged on the test groups: which share of the gap from equal weights to the oracle it closes, summed
-over seeds. Uses the world of benchmarks/loop.py, and builds it where it is missing. Half a minute for each seed and process.
+over seeds. Uses the world of benchmarks/loop.py, and builds it where it is missing. Half a minute a seed.
 """
 
 from __future__ import annotations
