@@ -22,13 +22,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # run by its path, not as a module
 
 from benchmarks.leaderboard.measure import limited  # noqa: E402
-from benchmarks.loop import add_world_options, build_default, check_world_options  # noqa: E402
+from benchmarks.loop import add_world_options, build_default, check_world_options, open_world, opened_world  # noqa: E402
 from tuning.comparisons import Floats  # noqa: E402
 from tuning.evaluation import load  # noqa: E402
 from tuning.simulate import start_of  # noqa: E402
 from tuning.simulation.load import world_of  # noqa: E402
 from tuning.simulation.referee import Referee, best_set  # noqa: E402
-from tuning.simulation.world import Part, World, load_world  # noqa: E402
+from tuning.simulation.world import Part  # noqa: E402
 
 LEARNED_ON: dict[str, tuple[Part, ...]] = {
     "fit": ("fit",),
@@ -38,18 +38,11 @@ LEARNED_ON: dict[str, tuple[Part, ...]] = {
     "all but test": ("fit", "validate", "traffic"),
     "test (the oracle)": ("test",),
 }
-_world: World | None = None
-
-
-def _open(path: Path) -> None:
-    global _world  # noqa: PLW0603 - one world for each process, loaded once
-    _world = load_world(path)
 
 
 def gains(seed: int) -> Floats:
     """(parts, 2) gain of mAP@100 and F1 on the test groups over equal weights, for each of LEARNED_ON."""
-    assert _world is not None
-    world = _world.dealt(seed)
+    world = opened_world().dealt(seed)
     test = Referee(world.of("test"), world.names)
     begun = test.parameters(start_of(world, "equal"))
     found = []
@@ -73,7 +66,7 @@ def main() -> None:
         parser.error("--seeds and --jobs are at least 1")
     build_default(options)
     world, path = world_of(limited(load(options.queries, options.pool), pool=options.limit_pool), options.cache)
-    with multiprocessing.get_context("spawn").Pool(options.jobs, _open, (path,)) as pool:
+    with multiprocessing.get_context("spawn").Pool(options.jobs, open_world, (path,)) as pool:
         done = list(tqdm(pool.imap(gains, range(options.seeds)), total=options.seeds, unit="seed", file=sys.stderr))
     total = np.sum(done, axis=0)
     gap = total[-1]

@@ -41,19 +41,24 @@ BUILT = ROOT / "build" / "loop"
 _world: World | None = None
 
 
-def _open(path: Path) -> None:
+def open_world(path: Path) -> None:
+    """What each process of a pool begins with."""
     global _world  # noqa: PLW0603 - one world for each process, loaded once
     _world = load_world(path)
 
 
-def _ceiling(seed: int) -> Ceiling:
+def opened_world() -> World:
+    """The world of this process."""
     assert _world is not None
-    return ceiling_of(_world, seed)
+    return _world
+
+
+def _ceiling(seed: int) -> Ceiling:
+    return ceiling_of(opened_world(), seed)
 
 
 def _year(job: tuple[Task, Ceiling]) -> tuple[Task, Year]:
-    assert _world is not None
-    return job[0], run_task(_world, *job)
+    return job[0], run_task(opened_world(), *job)
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
@@ -80,7 +85,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     store = options.cache / "years" / year_key(world)
     kept = {task: year for task in tasks if (year := kept_year(store, task)) is not None}
     todo = [task for task in tasks if task not in kept]
-    with multiprocessing.get_context("spawn").Pool(options.jobs, _open, (path,)) as pool:
+    with multiprocessing.get_context("spawn").Pool(options.jobs, open_world, (path,)) as pool:
         ceilings = {task.scenario.seed: year.ceiling for task, year in kept.items()}
         seeds = sorted({task.scenario.seed for task in todo} - ceilings.keys())
         with tqdm(total=len(seeds) + len(todo), desc="ceilings and years", file=sys.stderr) as bar:

@@ -144,10 +144,9 @@ class HeldOutObjective:
             self._ranks.add(x[row], xp[row], x[r], xp[r], owner=owner, known=above.sum(axis=1))
             place += [(number, column) for column in range(relevant.size)]
             relevant_counts.append(relevant.size)
-            strangers = others.copy()
-            strangers[relevant] = False
-            for wanted in (relevant, strangers):
-                self._cut.add(x[wanted], xp[wanted], low[wanted], high[wanted], query.cut_shift)
+            others[relevant] = False
+            for rows_of in (relevant, others):
+                self._cut.add(x[rows_of], xp[rows_of], low[rows_of], high[rows_of], query.cut_shift)
         self._place = np.array(place, dtype=np.intp).T
         self._relevant = np.array(relevant_counts)
 
