@@ -7,10 +7,10 @@ at random. EfficientNet-Lite0 is the small one and starts from the ImageNet weig
 
 from __future__ import annotations
 
-import pickle
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError  # how torch says that a file holds more than tensors: refused, never run
 from typing import ClassVar, TypeVar
 
 import torch
@@ -133,7 +133,7 @@ BACKBONES = {"resnet50": resnet50, "efficientnet-lite0": efficientnet_lite0}
 def _read(path: Path) -> Mapping[str, Tensor]:
     try:
         weights: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise WeightsUnusable(f"The weights {path.name} cannot be read ({type(error).__name__}).") from None
     return weights
 

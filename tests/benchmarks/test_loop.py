@@ -44,13 +44,27 @@ def test_the_page_has_a_table_for_each_start_and_the_plots_can_be_read(years: li
 
 
 def test_a_year_that_is_done_is_not_simulated_again(years: list, tmp_path: Path) -> None:
-    task, year = years[0]
-    assert kept_year(tmp_path, task) is None
-    kept_year(tmp_path, task, year)
-    assert kept_year(tmp_path, task) == year
+    for task, year in years:
+        assert kept_year(tmp_path, task) is None
+        kept_year(tmp_path, task, year)
+        again = kept_year(tmp_path, task)
+        assert again == year and again.parameters == year.parameters and again.summary() == year.summary()
     assert year_key(WORLD) == year_key(WORLD) != year_key(small_world().__class__(**{**vars_of(), "version": "other"}))
-    next(tmp_path.glob("*.pickle")).write_bytes(b"half")
-    assert kept_year(tmp_path, task) is None
+    for damaged in (b"half", b"\xff\xfe", b"[]", b'{"arm": "ours"}', b"null"):
+        for path in tmp_path.iterdir():
+            path.write_bytes(damaged)
+        assert [kept_year(tmp_path, task) for task, _ in years] == [None] * len(years)
+
+
+def test_a_pickle_of_an_earlier_release_is_never_opened(years: list, tmp_path: Path) -> None:
+    """What it names would be run when it is read."""
+    task, year = years[0]
+    kept_year(tmp_path, task, year)
+    (kept,) = tmp_path.iterdir()
+    ran = tmp_path / "ran"
+    kept.with_suffix(".pickle").write_bytes(f"cos\nmkdir\n(V{ran}\ntR.".encode())
+    kept.unlink()
+    assert kept_year(tmp_path, task) is None and not ran.exists()
 
 
 def vars_of() -> dict:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import pickle
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from tuning.simulate import Year
+from search.retrieval.parameters import Parameters
+from tuning.simulate import Scenario, Week, Year
 from tuning.simulation.campaign import Task
+from tuning.simulation.referee import Ceiling, Figures
 from tuning.simulation.world import World
 
 __all__ = ["kept_year", "year_key"]
@@ -27,15 +31,41 @@ def year_key(world: World) -> str:
 def kept_year(store: Path, task: Task, year: Year | None = None) -> Year | None:
     """Keep a year, or read one that was kept; None where there is none."""
     name = hashlib.sha256(repr(task).encode()).hexdigest()[:24]
-    path = store / f"{name}.pickle"
+    path = store / f"{name}.json"
     if year is not None:
         store.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(f".{os.getpid()}.tmp")
-        partial.write_bytes(pickle.dumps(year))
+        partial.write_text(json.dumps(_packed(year), default=_plain))
         partial.replace(path)
         return year
     try:
-        # Only what this very program wrote: the folder is named after the bytes of its code.
-        return pickle.loads(path.read_bytes())  # noqa: S301
-    except (OSError, pickle.PickleError, EOFError, AttributeError):
+        return _unpacked(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+def _packed(year: Year) -> dict[str, Any]:
+    parameters = year.parameters.to_json() if year.parameters else None
+    return {
+        "arm": year.arm,
+        "scenario": asdict(year.scenario),
+        "ceiling": asdict(year.ceiling),
+        "weeks": [asdict(week) for week in year.weeks],
+        "parameters": parameters,
+    }
+
+
+def _unpacked(data: dict[str, Any]) -> Year:
+    """Raises one of the errors of looking into a structure for what `_packed` did not make."""
+    ceiling = {name: tuple(value) if isinstance(value, list) else value for name, value in data["ceiling"].items()}
+    weeks = [
+        Week(**{**week, "figures": Figures(**week["figures"]), "begun": Figures(**week["begun"])})
+        for week in data["weeks"]
+    ]
+    parameters = Parameters.from_json(data["parameters"]) if data["parameters"] else None
+    return Year(data["arm"], Scenario(**data["scenario"]), Ceiling(**ceiling), tuple(weeks), parameters)
+
+
+def _plain(value: Any) -> Any:
+    """A NumPy scalar as Python's own number."""
+    return value.item()

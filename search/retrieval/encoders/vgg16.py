@@ -8,9 +8,9 @@ DarwinGSE says only "a variation of VGG16": the reading here is the last convolu
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError  # how torch says that a file holds more than tensors: refused, never run
 
 import numpy as np
 import torch
@@ -91,7 +91,7 @@ def _read(path: Path) -> tuple[Mapping[str, Tensor], str]:
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError):
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError):
         raise WeightsUnusable(f"VGG16 is off: its weights {path.name} cannot be read.") from None
     if not isinstance(state, Mapping):
         raise WeightsUnusable(f"VGG16 is off: {path.name} does not hold the weights of a VGG16.")
