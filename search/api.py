@@ -17,13 +17,12 @@ from rest_framework.views import APIView
 from search import media
 from search.concepts import concept_ask, marks_found
 from search.errors import NotThere, Refused
-from search.retrieval.imaging import MAX_BYTES
+from search.retrieval.imaging import MAX_BYTES, TOO_LARGE
 from search.roles import IsExaminer
 from search.selectors import mark_get, search_get, searches_of
 from search.serializers import ConceptInput, ConceptOutput, SearchInput, SearchOutput
 from search.services import preview_name, search_create
 
-_TOO_LARGE = f"The image is larger than {MAX_BYTES // 2**20} MB. Send a smaller one."
 _FORM_BYTES = 64 * 1024  # the other fields and the form's own edges
 
 
@@ -43,7 +42,7 @@ class SearchesApi(APIView):
     def post(self, request: Request) -> Response:
         # Before the body is read: what is too large never reaches the disk.
         if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES + _FORM_BYTES:
-            raise Refused(_TOO_LARGE)
+            raise Refused(TOO_LARGE)
         form = SearchInput(data=request.data)
         form.is_valid(raise_exception=True)
         upload = form.validated_data["image"]

@@ -29,16 +29,6 @@ class FilterInput(serializers.Serializer):
     filed_from = serializers.DateField(required=False, allow_null=True)
     filed_to = serializers.DateField(required=False, allow_null=True)
 
-    def to_internal_value(self, data: Any) -> Any:
-        # Browsers send empty strings for dates left empty.
-        if hasattr(data, "getlist"):
-            kept = data.copy()
-            for name in ("filed_from", "filed_to"):
-                if kept.get(name) == "":
-                    del kept[name]
-            data = kept
-        return super().to_internal_value(data)
-
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs.get("filed_from") and attrs.get("filed_to") and attrs["filed_from"] > attrs["filed_to"]:
             raise serializers.ValidationError({"filed_to": "The end of the filing dates lies before their start."})

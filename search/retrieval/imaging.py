@@ -18,6 +18,7 @@ from search.retrieval._sniff import not_a_picture, webp_size
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP")
 MAX_BYTES = 20 * 1024 * 1024
+TOO_LARGE = f"The image is larger than {MAX_BYTES // 2**20} MB. Send a smaller copy."
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 8
 DESCRIBED_SIDE = 1024
@@ -115,10 +116,7 @@ def _check_bytes(data: bytes) -> None:
     if not data:
         raise ImageRefused("The file is empty; choose an image file.")
     if len(data) > MAX_BYTES:
-        raise ImageRefused(
-            f"The file has {len(data) / 2**20:.0f} MB; at most {MAX_BYTES // 2**20} MB are accepted. "
-            "Send a smaller copy."
-        )
+        raise ImageRefused(TOO_LARGE)
     # The WebP decoder allocates its canvas while opening, before Pillow tells the size.
     size = webp_size(data)
     if size is not None:

@@ -11,7 +11,7 @@ from search.commands import SentenceCommand
 from search.engine import engine
 from search.errors import Refused
 from search.models import Mark
-from search.retrieval.imaging import MAX_BYTES
+from search.retrieval.imaging import MAX_BYTES, TOO_LARGE
 from search.retrieval.records import Filters
 from search.selectors import live_parameter_set
 
@@ -46,7 +46,7 @@ class Command(SentenceCommand):
         if not path.is_file():
             raise Refused(f"There is no file {path}.")
         if path.stat().st_size > MAX_BYTES:
-            raise Refused(f"The image is larger than {MAX_BYTES // 2**20} MB. Send a smaller one.")
+            raise Refused(TOO_LARGE)
         live = live_parameter_set()
         if live is None:
             raise Refused("The register is empty: run `manage.py bootstrap` or `manage.py ingest` first.")
