@@ -100,9 +100,7 @@ class _ImageApi(APIView):
             data = media.read(name)
         except FileNotFoundError:
             raise NotThere("The image is no longer on file.") from None
-        # Private: shared caches must not hand it to somebody who is not logged in.
-        headers = {"Cache-Control": "private, max-age=86400", "X-Content-Type-Options": "nosniff"}
-        return HttpResponse(data, content_type="image/webp", headers=headers)
+        return HttpResponse(data, content_type="image/webp", headers=media.SERVED_HEADERS)
 
 
 _IMAGE = {(200, "image/webp"): OpenApiResponse(OpenApiTypes.BINARY)}

@@ -11,6 +11,9 @@ from PIL import Image
 
 THUMBNAIL_SIDE = 256
 PREVIEW_SIDE = 512
+# A picture may be kept by the browser that asked, but is shown again only after the service was asked: who has logged
+# out, or lost the right to see it, does not see it from the cache.
+SERVED_HEADERS = {"Cache-Control": "private, no-cache"}
 
 
 def path_of(name: str) -> Path:

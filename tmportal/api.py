@@ -222,8 +222,7 @@ def report_response(report: Report, *, as_csv: bool) -> HttpResponse:
         raise NotThere("The report is no longer on file: make it again.") from None
     suffix = "csv" if as_csv else "pdf"
     disposition = f'{"attachment" if as_csv else "inline"}; filename="report-{report.pk}.{suffix}"'
-    headers = {"Content-Disposition": disposition, "Cache-Control": "private, no-store"}
-    return HttpResponse(data, content_type=kind, headers=headers)
+    return HttpResponse(data, content_type=kind, headers={"Content-Disposition": disposition})
 
 
 class NoSuchRoute(APIView):

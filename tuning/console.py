@@ -5,6 +5,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
+from search import media
 from search.errors import NotThere, Refused
 from tuning.cluster_view import cluster_context
 from tuning.compare_view import compare_context
@@ -60,5 +61,4 @@ def held_out_picture(request: HttpRequest, name: str) -> HttpResponse:
         data = held_out_thumbnail(name)
     except NotThere as missing:
         raise Http404(str(missing)) from None
-    headers = {"Cache-Control": "private, max-age=86400", "X-Content-Type-Options": "nosniff"}
-    return HttpResponse(data, content_type="image/webp", headers=headers)
+    return HttpResponse(data, content_type="image/webp", headers=media.SERVED_HEADERS)

@@ -1,5 +1,7 @@
 """Small filters for the templates: words for what the database stores as names and shares."""
 
+from collections.abc import Iterable, Mapping
+from itertools import accumulate
 from typing import Any
 
 from django import template
@@ -53,6 +55,16 @@ def milliseconds(value: Any) -> str:
     except (TypeError, ValueError):
         return "–"
     return f"{number / 1000:.1f} s" if number >= 1000 else f"{number:.0f} ms"
+
+
+@register.filter
+def end_to_end(weights: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Shares laid side by side, for a bar: each with its `start` and its `middle`, as shares of the bar."""
+    rows = list(weights)
+    starts = accumulate((row["share"] for row in rows), initial=0.0)
+    return [
+        {**row, "start": start, "middle": start + row["share"] / 2} for row, start in zip(rows, starts, strict=False)
+    ]
 
 
 @register.simple_tag

@@ -9,6 +9,7 @@ async function follow() {
   const bar = document.getElementById("run-progress");
   const message = document.getElementById("run-message");
   const title = document.getElementById("busy-title");
+  if (bar.ariaValueNow) bar.firstElementChild.style.width = `${bar.ariaValueNow}%`;
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, 700));
     try {
