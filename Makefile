@@ -1,5 +1,6 @@
 # make run    the whole service, from nothing: http://127.0.0.1:8000 (PORT=, TM_DATA_DIR=)
 # make test   lint, types, contracts and all tests, from nothing
+# make torture  kills, stops, clock jumps, a full disk, damage and floods under load; nothing may be lost (minutes)
 # make bench  the figures in README.md
 # make bench-loop      docs/loop.md: does the tuning learn (20 seeds take hours; goes on where it stopped)
 # make bench-quality   docs/quality.md: every descriptor and baseline among 100,000 marks (hours; goes on where it stopped)
@@ -8,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: setup setup-dev run test lint types contracts unit e2e gpu bench bench-loop bench-quality clean
+.PHONY: setup setup-dev run test lint types contracts unit e2e gpu torture bench bench-loop bench-quality clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -53,6 +54,10 @@ e2e: setup-dev
 
 gpu: setup-dev
 	$(BIN)/pytest -m gpu
+
+# TORTURE="--runs 10 --seed 1" makes ten runs.
+torture: setup-dev
+	$(BIN)/python -m tests.torture $(TORTURE)
 
 bench: setup-dev
 	$(BIN)/python benchmarks/service.py

@@ -59,7 +59,9 @@ class Service:
         return {role: (name, word) for role, name, word in re.findall(r"^login (\w+) (\S+) (\S+)$", text, re.M)}
 
     def token(self, role: str = "examiner") -> str:
-        name, password = self.logins()[role]
+        return self.token_of(*self.logins()[role])
+
+    def token_of(self, name: str, password: str) -> str:
         status, body = self.call("POST", "/api/token/", body={"username": name, "password": password})
         assert status == 200, body
         return str(body["token"])
