@@ -21,9 +21,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 from PIL import Image
 
 from tests.live.service import ROOT, Service
@@ -178,12 +179,23 @@ def _under_load(
         time.sleep(chance.uniform(1, 5))
         fault = chance.choice(known)
         at = time.monotonic() - began
-        say(f"{at:6.1f} s {fault.__name__}: {fault(place)}")
+        say(f"{at:6.1f} s {fault.__name__}: {_made(fault, place)}")
     for person in (*people, admin):
         person.join(240)
         if person.is_alive():
             ledger.fail(f"{person.name} still waits for an answer after 240 s")
     return judge(service, ledger)
+
+
+def _made(fault: Callable[[faults.Place], str], place: faults.Place) -> str:
+    """What the fault did. One that cannot be made, because the service is not there, is a defect of the service."""
+    try:
+        return fault(place)
+    except (AssertionError, psutil.Error, OSError, subprocess.SubprocessError) as error:
+        place.ledger.fail(f"{fault.__name__} could not be made: {type(error).__name__}: {str(error)[-500:]}")
+        if place.service.process is None or place.service.process.poll() is not None:
+            place.service.start(120)
+        return "not made"
 
 
 def main() -> None:

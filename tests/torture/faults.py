@@ -205,7 +205,8 @@ def babble(place: Place) -> str:
         os.urandom(512),
         b"GET / HTTP/9.9\r\n\r\n",
         b"POST /api/token/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -5\r\n\r\n",
-        b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/html; charset=none\r\nContent-Length: 3\r\n\r\nabc",
+        b"POST /login/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/html; charset=none\r\n"
+        b"Content-Length: 3\r\n\r\nabc",
         b"POST /api/token/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"GET /" + b"a" * 300_000 + b" HTTP/1.1\r\n\r\n",
     )

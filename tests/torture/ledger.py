@@ -1,4 +1,4 @@
-"""What the service has acknowledged, written down by the clients while faults happen, and compared with it at the end."""
+"""What the service has acknowledged, written down by the clients while faults happen, for the comparison at the end."""
 
 import threading
 from collections import Counter

@@ -1,5 +1,6 @@
 """Afterwards: everything that was acknowledged is there, once, and nothing hangs."""
 
+import itertools
 import sqlite3
 import time
 from collections import Counter
@@ -67,14 +68,15 @@ def _selections(database: Path, ledger: Ledger) -> list[str]:
         (search, mark): bool(chosen)
         for search, mark, chosen in _rows(
             database,
-            "SELECT r.search_id, m.number, r.preselected FROM search_searchresult r JOIN search_mark m ON m.id = r.mark_id",
+            "SELECT r.search_id, m.number, r.preselected FROM search_searchresult r"
+            " JOIN search_mark m ON m.id = r.mark_id",
         )
     }
     found = []
     for (search, mark), words in ledger.selections.items():
         key = (search.replace("-", ""), mark)
         rows = stored.get(key, [])
-        if any(a == b for a, b in zip(rows, rows[1:], strict=False)):
+        if any(a == b for a, b in itertools.pairwise(rows)):
             found.append(f"a selection of {mark} in {search} stands twice: {rows}")
         # After the last acknowledged word, words without an answer may have arrived or not.
         last = max((place for place, (_, sure) in enumerate(words) if sure), default=None)
