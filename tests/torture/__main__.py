@@ -6,8 +6,8 @@ Each run starts the service on an empty data directory, lets examiners and an ad
 another, and compares at the end what was acknowledged with what is there. The seed is printed: the same seed makes the
 same faults in the same order. Exit status 1 when anything was lost, doubled, left hanging, or answered 500.
 
-As root on Linux the data directory gets a file system of its own, so that the disk can be full and read-only; with
-libfaketime (Debian: `faketime`) the clock jumps. Where either is missing those faults are left out, and it says so.
+As root on Linux the data directory gets a file system of its own, so that the disk can be full and read-only; with a C
+compiler the clock of its processes jumps. Where either is missing those faults are left out, and it says so.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
+from tests.live.clock import Clock
 from tests.live.service import ROOT, Service
 from tests.torture import faults
 from tests.torture.ledger import Ledger
@@ -34,7 +35,6 @@ from tests.torture.people import Administrator, Examiner
 from tests.torture.verdict import judge
 
 DISK_MB = 1500
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 QUERIES = sorted((ROOT / "search" / "demo" / "queries").iterdir())
 _ACCOUNTS = """
 import json, sys
@@ -110,15 +110,9 @@ def once(seed: int, options: argparse.Namespace) -> list[str]:
     work = Path(tempfile.mkdtemp(prefix="tm-torture-"))
     ledger = Ledger()
     with disk(work) as (folder, own_disk):
-        clock = work / "clock" if FAKETIME.is_file() else None
-        env = {"TM_DEMO_LIMIT": str(options.marks)}
-        if clock:
-            clock.write_text("+0")
-            env |= {
-                "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(clock), "FAKETIME_CACHE_DURATION": "1",
-                "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            }  # fmt: skip
-        for missing, what in ((not own_disk, "disk faults: no mount"), (clock is None, "clock faults: no libfaketime")):
+        clock = Clock(work) if shutil.which("cc") else None
+        env = {"TM_DEMO_LIMIT": str(options.marks)} | (clock.env if clock else {})
+        for missing, what in ((not own_disk, "disk faults: no mount"), (clock is None, "clock faults: no C compiler")):
             if missing:
                 say(f"left out, {what}")
         service = Service(folder / "data", **env)
@@ -147,7 +141,7 @@ def _under_load(
     chance: random.Random,
     options: argparse.Namespace,
     own_disk: bool,
-    clock: Path | None,
+    clock: Clock | None,
 ) -> list[str]:
     words = {f"examiner-{n}": f"a-long-password-{chance.randrange(10**9)}" for n in range(options.examiners)}
     manage(service, "shell", "-c", _ACCOUNTS, told=json.dumps(words) + "\n")

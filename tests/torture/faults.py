@@ -10,10 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
+from tests.live.clock import DAY, Clock
 from tests.live.service import Service
 from tests.torture.ledger import Ledger
 
@@ -31,7 +31,7 @@ class Place:
     token: str
     hostile: list[bytes]
     image: bytes
-    clock: Path | None = None  # libfaketime's file; None where the clock cannot be moved
+    clock: Clock | None = None  # None where it cannot be moved
     own_disk: bool = False  # the data directory is a file system of its own
 
     def until(self, holds: Callable[[], bool], seconds: float, what: str) -> None:
@@ -89,11 +89,11 @@ def _lives(process: psutil.Process) -> bool:
 def jump(place: Place) -> str:
     """The wall clock goes elsewhere for some seconds and comes back."""
     assert place.clock
-    offset = place.chance.choice(("+40d", "+1h", "-1h", "-40d"))
-    place.clock.write_text(offset)
+    days = place.chance.choice((40, 1 / 24, -1 / 24, -40))
+    place.clock.move(int(days * DAY))
     time.sleep(place.chance.uniform(4, 8))
-    place.clock.write_text("+0")
-    return offset
+    place.clock.move(0)
+    return f"{days:+.2f} days and back"
 
 
 def fill_disk(place: Place) -> str:
