@@ -10,7 +10,7 @@ DAY = 86_400
 
 
 class Clock:
-    """The offset of the wall clock of every process started with `env`, in seconds. Raises OSError without a compiler."""
+    """The wall clock of every process started with `env`. Raises OSError where there is no compiler."""
 
     def __init__(self, folder: Path) -> None:
         compiler = shutil.which("cc")
