@@ -47,6 +47,9 @@ class Conclusion(Immutable):
 
     search = models.ForeignKey(Search, on_delete=models.CASCADE, related_name="conclusions")
     kind = models.CharField(max_length=8, choices=Kind)
+    last_change = models.PositiveBigIntegerField(
+        default=0, help_text="the latest change of the selection that this concludes; 0 where there was none"
+    )
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     at = models.DateTimeField(default=timezone.now, db_index=True)
 

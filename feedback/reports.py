@@ -16,7 +16,7 @@ from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, T
 
 from feedback.models import Conclusion, Report
 from feedback.pictures import picture
-from feedback.selectors import selected_numbers
+from feedback.selectors import selection_of
 from feedback.services import search_conclude
 from search import media
 from search.models import Search, SearchResult
@@ -72,10 +72,10 @@ def report_make(*, search: Search, user: Any) -> Report:
     """Conclude the search and write its report. The search counts as evidence from here on."""
     with transaction.atomic():
         conclusion = search_conclude(search=search, kind=Conclusion.Kind.REPORT, user=user)
-        chosen = selected_numbers(search)
+        numbers = selection_of(search, through=conclusion.last_change).numbers
         content = ReportContent(
             search=search,
-            results=[result for result in results_of(search) if result.mark.number in chosen],
+            results=[result for result in results_of(search) if result.mark.number in numbers],
             by=user.get_full_name() or user.get_username(),
             at=conclusion.at,
             conclusion_id=conclusion.pk,

@@ -1,26 +1,69 @@
 """Reads of feedback: the state of a selection, the evidence of a week."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
 
 from django.db.models import Max, QuerySet
 
 from feedback.models import Conclusion, Impression, Report, Selection
 from feedback.propensity import PropensityModel, estimate
-from search.models import Search
+from search.models import Search, SearchResult
 
 
-def selection_changes(search: Search) -> dict[str, bool]:
-    """Mark number -> selected, for the marks whose selection was ever touched; the latest word counts."""
-    return dict(Selection.objects.filter(search=search).order_by("id").values_list("mark__number", "selected"))
+class Change(NamedTuple):
+    """The latest word on a mark's selection. `number` grows with every change; 0 where there was none."""
+
+    selected: bool
+    number: int
 
 
-def selected_numbers(search: Search) -> set[str]:
-    """The final selection U of a search: pre-selected ones minus removals plus additions."""
-    changes = selection_changes(search)
-    preselected = set(search.results.filter(preselected=True).values_list("mark__number", flat=True))
-    return {number for number in preselected if changes.get(number, True)} | {
-        n for n, chosen in changes.items() if chosen
-    }
+def selection_changes(search: Search) -> dict[str, Change]:
+    """Mark number -> the latest change, for the marks whose selection was ever touched."""
+    rows = Selection.objects.filter(search=search).order_by("id").values_list("mark__number", "selected", "id")
+    return {number: Change(selected, change) for number, selected, change in rows}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The selection of one search as sets of mark numbers: what was pre-selected, and U, what is selected."""
+
+    preselected: frozenset[str] = frozenset()
+    numbers: frozenset[str] = frozenset()
+
+    @property
+    def added(self) -> int:
+        return len(self.numbers - self.preselected)
+
+    @property
+    def removed(self) -> int:
+        return len(self.preselected - self.numbers)
+
+
+def selections_of(searches: Iterable[UUID], *, through: Mapping[UUID, int] | None = None) -> dict[UUID, Chosen]:
+    """Search -> its selection: the pre-selected marks minus removals plus additions. Two queries for any number.
+
+    through: search -> the last change that counts, for a selection as it was; the newest without. Whatever counts
+    selected marks counts these.
+    """
+    ids = list(searches)
+    before: dict[UUID, set[str]] = {pk: set() for pk in ids}
+    rows = SearchResult.objects.filter(search__in=ids, preselected=True).order_by()
+    for pk, number in rows.values_list("search_id", "mark__number"):
+        before[pk].add(number)
+    now = {pk: set(numbers) for pk, numbers in before.items()}
+    changes = Selection.objects.filter(search__in=ids).order_by("id")
+    for change, pk, number, selected in changes.values_list("id", "search_id", "mark__number", "selected"):
+        if through is None or change <= through[pk]:
+            (now[pk].add if selected else now[pk].discard)(number)
+    return {pk: Chosen(frozenset(before[pk]), frozenset(now[pk])) for pk in ids}
+
+
+def selection_of(search: Search, *, through: int | None = None) -> Chosen:
+    """The same for one search."""
+    return selections_of([search.pk], through=None if through is None else {search.pk: through})[search.pk]
 
 
 def conclusions_between(start: datetime | None, end: datetime) -> QuerySet[Conclusion]:

@@ -4,10 +4,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 
 from feedback.models import Conclusion, Impression, PageView, Selection
-from feedback.selectors import selected_numbers
-from search.errors import NotAllowed, NotThere, Refused
+from feedback.selectors import Change, selection_of
+from search.errors import Conflict, NotAllowed, NotThere, Refused
 from search.models import Search, SearchResult
 from search.refining import refined_keep
 from search.selectors import result_get, results_of
@@ -27,15 +28,34 @@ def page_seen(*, search: Search, page: int, user: Any) -> None:
         return  # the same page asked for twice at once
 
 
-def selection_set(*, search: Search, number: str, selected: bool, user: Any) -> bool:
-    """Add or remove a mark; durable when this returns. Setting what is already so writes nothing."""
+class ChangedElsewhere(Conflict):
+    """The selection of a mark is no longer what the caller saw; `fields` say what it is."""
+
+    code = "changed_elsewhere"
+
+
+def selection_set(*, search: Search, number: str, selected: bool, user: Any, after: int | None = None) -> Change:
+    """Add or remove a mark; durable when this returns. Setting what is already so writes nothing.
+
+    after: the number of the change that the caller saw last. ChangedElsewhere when another one came since and left
+    the mark otherwise than asked: so neither a second window nor a request that was late undoes a newer word.
+    """
     _must_own(search, user)
     result = _shown(search, number)
-    latest = Selection.objects.filter(search=search, mark=result.mark).order_by("-id").first()
-    state = latest.selected if latest else result.preselected
-    if state != selected:
-        Selection.objects.create(search=search, mark=result.mark, selected=selected, by=user)
-    return selected
+    with transaction.atomic():
+        Search.objects.select_for_update().get(pk=search.pk)  # one at a time: what is compared is what is changed
+        row = Selection.objects.filter(search=search, mark=result.mark).order_by("-id").first()
+        latest = Change(row.selected, row.pk) if row else Change(result.preselected, 0)
+        if latest.selected == selected:
+            return latest
+        if after is not None and after != latest.number:
+            raise ChangedElsewhere(
+                f"{result.mark.name or number} was changed in another window meanwhile and is "
+                f"{'selected' if latest.selected else 'not selected'} now: choose again if you want it otherwise.",
+                selected=latest.selected, change=latest.number,
+            )  # fmt: skip
+        made = Selection.objects.create(search=search, mark=result.mark, selected=selected, by=user)
+    return Change(selected, made.pk)
 
 
 def search_conclude(*, search: Search, kind: str, user: Any) -> Conclusion:
@@ -46,14 +66,16 @@ def search_conclude(*, search: Search, kind: str, user: Any) -> Conclusion:
     _must_own(search, user)
     if search.status != Search.Status.DONE or search.parameter_set_id is None:
         raise Refused("The search is not done yet: wait for its results.")
-    chosen = selected_numbers(search)
     seen = set(PageView.objects.filter(search=search).values_list("page", flat=True))
     with transaction.atomic():
-        conclusion = Conclusion.objects.create(search=search, kind=kind, by=user)
+        Search.objects.select_for_update().get(pk=search.pk)  # no change of the selection comes in between
+        last = Selection.objects.filter(search=search).aggregate(last=Max("id"))["last"] or 0
+        selection = selection_of(search, through=last).numbers
+        conclusion = Conclusion.objects.create(search=search, kind=kind, by=user, last_change=last)
         rows = []
         # What only refining found was no part of the answer, so it says nothing about the answer.
         for result in results_of(search).filter(refined=False):
-            selected = result.mark.number in chosen
+            selected = result.mark.number in selection
             page = page_of(result.position)
             rows.append(
                 Impression(

@@ -1,11 +1,17 @@
 """What a user or client can be told: each is one sentence, and says what to do."""
 
+from typing import Any
+
 
 class Refused(Exception):  # noqa: N818  an answer to the user, not a fault
-    """The request cannot be carried out as it stands."""
+    """The request cannot be carried out as it stands. fields: what a client may need beside the sentence."""
 
     status = 400
     code = "refused"
+
+    def __init__(self, sentence: str, **fields: Any) -> None:
+        super().__init__(sentence)
+        self.fields = fields
 
 
 class NotThere(Refused):

@@ -7,6 +7,7 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpResponse
+from django.middleware.csrf import get_token
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
@@ -19,7 +20,7 @@ from rest_framework.views import APIView
 
 from feedback.models import Report
 from feedback.reports import report_make
-from feedback.selectors import latest_report, selection_changes
+from feedback.selectors import Change, latest_report, selection_changes
 from feedback.services import page_of, page_seen, search_conclude, selection_set
 from search import heartbeat, media
 from search.engine import engine
@@ -37,6 +38,20 @@ class TokenApi(ObtainAuthToken):
     """POST {username, password} -> {token}; send it as `Authorization: Token ...`."""
 
     throttle_classes = [LoginThrottle]
+
+
+class SessionApi(APIView):
+    """GET: who is logged in in this browser, and the token that its changes must carry."""
+
+    @extend_schema(
+        responses=inline_serializer(
+            "Session",
+            {"user": serializers.CharField(), "name": serializers.CharField(), "csrf": serializers.CharField()},
+        )
+    )
+    def get(self, request: Request) -> Response:
+        csrf = get_token(request._request)
+        return Response({"user": str(request.user.pk), "name": request.user.get_username(), "csrf": csrf})
 
 
 class HealthOutput(serializers.Serializer):
@@ -90,6 +105,7 @@ class ResultOutput(serializers.Serializer):
     )
     preselected = serializers.BooleanField()
     selected = serializers.BooleanField()
+    change = serializers.IntegerField(help_text="number of the latest change of its selection; 0 = none yet")
     refined = serializers.BooleanField(help_text="only a refined list found it; it is no evidence for the tuning")
     thumbnail = serializers.CharField()
     name = serializers.CharField()
@@ -106,15 +122,17 @@ class ResultOutput(serializers.Serializer):
     )
 
 
-def result_out(result: SearchResult, changes: dict[str, bool]) -> dict[str, Any]:
+def result_out(result: SearchResult, changes: dict[str, Change]) -> dict[str, Any]:
     mark = result.mark
+    latest = changes.get(mark.number, Change(result.preselected, 0))
     return {
         "mark": mark.number,
         "rank": result.position,
         "score": round(100 * result.score, 2),
         "similarities": {n: None if v is None else round(100 * v, 2) for n, v in result.similarities.items()},
         "preselected": result.preselected,
-        "selected": changes.get(mark.number, result.preselected),
+        "selected": latest.selected,
+        "change": latest.number,
         "refined": result.refined,
         "thumbnail": reverse("mark-thumbnail", args=[mark.number]),
         "name": mark.name,
@@ -164,6 +182,9 @@ class ResultsApi(APIView):
 
 class SelectionInput(serializers.Serializer):
     selected = serializers.BooleanField()
+    after = serializers.IntegerField(
+        required=False, min_value=0, help_text="the `change` you saw; 409 when another one came since"
+    )
 
 
 class ResultApi(APIView):
@@ -172,17 +193,20 @@ class ResultApi(APIView):
     @extend_schema(
         request=SelectionInput,
         responses=inline_serializer(
-            "Selected", {"mark": serializers.CharField(), "selected": serializers.BooleanField()}
+            "Selected",
+            {
+                "mark": serializers.CharField(),
+                "selected": serializers.BooleanField(),
+                "change": serializers.IntegerField(),
+            },
         ),
     )
     def patch(self, request: Request, search_id: UUID, number: str) -> Response:
         search = search_get(user=request.user, search_id=search_id)
         form = SelectionInput(data=request.data)
         form.is_valid(raise_exception=True)
-        chosen = selection_set(
-            search=search, number=number, selected=form.validated_data["selected"], user=request.user
-        )
-        return Response({"mark": number, "selected": chosen})
+        latest = selection_set(search=search, number=number, user=request.user, **form.validated_data)
+        return Response({"mark": number, "selected": latest.selected, "change": latest.number})
 
 
 class ReportApi(APIView):

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, Refused):
-        return _answer(error.status, error.code, str(error))
+        return _answer(error.status, error.code, str(error), error.fields)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         log.error("disk full: %s", error)
         return _answer(507, "disk_full", "The disk of the service is full: tell the administrator. Nothing was lost.")
@@ -29,6 +29,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         error = exceptions.NotFound("There is nothing at this address.")
     if isinstance(error, PermissionDenied):
         error = exceptions.PermissionDenied()
+    if isinstance(error, exceptions.PermissionDenied) and str(error.detail).startswith("CSRF Failed"):
+        return _answer(403, "csrf", "This page is out of date: reload it, then try again.")
     response = drf_handler(error, context)
     if response is None or not isinstance(error, exceptions.APIException):
         log.error("the API failed", exc_info=error)
@@ -47,8 +49,8 @@ def _body(code: str, message: str, fields: Any = None) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "fields": fields or {}}}
 
 
-def _answer(status: int, code: str, message: str) -> Response:
-    return Response(_body(code, message), status=status)
+def _answer(status: int, code: str, message: str, fields: Any = None) -> Response:
+    return Response(_body(code, message, fields), status=status)
 
 
 def _first_sentence(fields: Any) -> str:

@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from feedback.reports import filters_in_words
+from feedback.selectors import selection_changes
 from search.concepts import LONGEST, concept_ask, marks_found
 from search.errors import NotThere, Refused
 from search.models import Search
@@ -23,7 +24,6 @@ from tmportal.overview import (
     conclusion_state,
     history_lines,
     register_is_demo,
-    selection_counts,
     weights_used,
 )
 
@@ -75,9 +75,9 @@ def results(request: HttpRequest, search_id: UUID) -> HttpResponse:
     }
     if found.status == Search.Status.DONE:
         context |= {
-            "counts": selection_counts(found),
             "weights": weights_used(found),
             **conclusion_state(found),
+            "changes": selection_changes(found),
         }
     return render(request, "results.html", context)
 

@@ -10,6 +10,7 @@ from tmportal import api, pages, refine_api
 
 api_patterns = [
     path("token/", api.TokenApi.as_view(), name="token"),
+    path("session/", api.SessionApi.as_view(), name="session"),
     path("health/", api.HealthApi.as_view(), name="health"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("concepts/", search_api.ConceptsApi.as_view(), name="concepts-api"),

@@ -8,7 +8,7 @@ import numpy as np
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from feedback.selectors import selected_numbers
+from feedback.selectors import selection_of
 from search.models import ParameterSet, Search, SearchResult
 from search.retrieval.parameters import ClusterParameters
 from search.retrieval.similarity import named_table
@@ -97,7 +97,7 @@ def _compared(a: ParameterSet, b: ParameterSet, search: Search, top: int) -> dic
     floor = None if search.count >= search.scanned or not unbroken else unbroken[-1]
     used = [_parameters(one, search) for one in (a, b)]
     sides = [side(table, names, one, served=served, floor=floor, cut_shift=search.cut_shift) for one in used]
-    numbers = selected_numbers(search) if search.conclusions.exists() else set()
+    numbers = selection_of(search).numbers if search.conclusions.exists() else frozenset()
     chosen = np.array([row.mark.number in numbers for row in results], dtype=bool)
     return {
         "columns": [

@@ -6,7 +6,7 @@ import pytest
 
 from feedback.models import Impression, PageView, Selection
 from feedback.reports import report_make
-from feedback.selectors import conclusions_between, selected_numbers
+from feedback.selectors import conclusions_between, selection_of
 from feedback.services import page_seen, search_conclude, selection_set
 from search.errors import NotAllowed, NotThere, Refused
 from search.retrieval.descriptors import DESCRIPTORS
@@ -23,7 +23,7 @@ def test_a_selection_is_a_row_per_change_and_the_last_word_counts(examiner: Any)
     selection_set(search=search, number="M2", selected=False, user=examiner)
     selection_set(search=search, number="M2", selected=True, user=examiner)
     assert Selection.objects.count() == 4
-    assert selected_numbers(search) == {"M2"}
+    assert selection_of(search).numbers == {"M2"}
 
 
 def test_setting_a_preselected_mark_to_selected_writes_nothing(examiner: Any) -> None:

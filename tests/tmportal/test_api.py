@@ -76,13 +76,41 @@ def test_results_come_in_pages_with_score_similarities_and_selection(
 def test_a_selection_is_saved_and_read_back(api: APIClient, examiner: Any) -> None:
     search = done_search(examiner, scores=[0.95, 0.7], threshold=0.8)
     url = f"/api/searches/{search.pk}/results"
-    assert api.patch(f"{url}/M2/", {"selected": True}).json() == {"mark": "M2", "selected": True}
+    made = api.patch(f"{url}/M2/", {"selected": True}).json()
+    assert made == {"mark": "M2", "selected": True, "change": made["change"]} and made["change"] > 0
     assert [row["selected"] for row in api.get(f"{url}/").json()["results"]] == [True, True]
     wrong = api.patch(f"{url}/M2/", {"selected": "maybe"})
     assert wrong.status_code == 400 and "selected" in sentence(wrong)
     assert api.patch(f"{url}/M2/", {}).status_code == 400
     unknown = api.patch(f"{url}/no-such-mark/", {"selected": True})
     assert unknown.status_code == 404 and "no-such-mark" in sentence(unknown)
+
+
+def test_a_change_that_came_late_does_not_undo_a_newer_one(api: APIClient, examiner: Any) -> None:
+    search = done_search(examiner, scores=[0.95, 0.7], threshold=0.8)
+    url = f"/api/searches/{search.pk}/results"
+    assert [row["change"] for row in api.get(f"{url}/").json()["results"]] == [0, 0]
+    first = api.patch(f"{url}/M2/", {"selected": True, "after": 0}).json()["change"]
+    again = api.patch(f"{url}/M2/", {"selected": True, "after": 0})  # its answer was lost: sent again
+    assert again.status_code == 200 and again.json()["change"] == first
+    second = api.patch(f"{url}/M2/", {"selected": False, "after": first}).json()["change"]
+    late = api.patch(f"{url}/M2/", {"selected": True, "after": 0})
+    assert late.status_code == 409 and "another window" in sentence(late)
+    assert late.json()["error"]["fields"] == {"selected": False, "change": second}
+    assert [row["selected"] for row in api.get(f"{url}/").json()["results"]] == [True, False]
+
+
+def test_a_browser_asks_who_is_logged_in_and_gets_a_token_that_counts(examiner: Any) -> None:
+    assert APIClient().get("/api/session/").status_code == 401
+    client = APIClient(enforce_csrf_checks=True)
+    client.force_login(examiner)
+    search = done_search(examiner, scores=[0.95], threshold=0.8)
+    url = f"/api/searches/{search.pk}/results/M1/"
+    refused = client.patch(url, {"selected": False})
+    assert refused.status_code == 403 and refused.json()["error"]["code"] == "csrf"
+    session = client.get("/api/session/").json()
+    assert (session["user"], session["name"]) == (str(examiner.pk), "erin")
+    assert client.patch(url, {"selected": False}, HTTP_X_CSRFTOKEN=session["csrf"]).status_code == 200
 
 
 def test_a_report_is_a_pdf_and_a_csv(api: APIClient, examiner: Any, settings: Any, tmp_path: Any) -> None:

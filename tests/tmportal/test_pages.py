@@ -3,12 +3,15 @@
 import re
 import uuid
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from feedback.models import Selection
 from feedback.reports import report_make
 from feedback.services import search_conclude, selection_set
 from search import media
@@ -158,6 +161,29 @@ def test_the_history_counts_what_is_selected_and_how_it_ended(page: Client, exam
     assert "<strong>2</strong> selected" in text and "1 added · 1 removed" in re.sub(r"\s+", " ", text)
     for badge in (">open<", ">done, no report<", ">failed<"):
         assert badge in text
+
+
+def test_the_history_counts_what_its_report_holds_and_says_what_changed_since(
+    page: Client, examiner: Any, settings: Any, tmp_path: Any
+) -> None:
+    settings.MEDIA_ROOT = tmp_path
+    found = done_search(examiner, scores=[0.95, 0.85, 0.4, 0.3], threshold=0.8)
+    media.write(preview_name(found.image), pictures.encoded(pictures.mark(1), "WEBP"))
+    selection_set(search=found, number="M1", selected=False, user=examiner)
+    Selection.objects.update(at=timezone.now() + timedelta(days=40))  # a clock that jumped ahead and back
+    report = report_make(search=found, user=examiner)
+    assert "<strong>1</strong> in the report" in body(page.get("/searches/"))
+    assert "changed since" not in body(page.get("/searches/"))
+    for chosen in (True, False):  # back to what it was: nothing has changed
+        selection_set(search=found, number="M4", selected=chosen, user=examiner)
+    assert "changed since" not in body(page.get("/searches/"))
+    assert 'id="stale" hidden' in body(page.get(f"/searches/{found.pk}/"))
+    selection_set(search=found, number="M3", selected=True, user=examiner)
+    text = body(page.get("/searches/"))
+    assert "<strong>1</strong> in the report" in text and "changed since: 2 selected now" in text
+    assert 'id="stale" hidden' not in body(page.get(f"/searches/{found.pk}/"))
+    rows = media.read(report.csv).decode("utf-8-sig").splitlines()
+    assert len(rows) == 1 + 1, "the report stays what it was"
 
 
 def test_only_an_administrator_sees_everybodys_history(page: Client, make_user: Any, administrator: Any) -> None:
