@@ -22,14 +22,16 @@ ROOT = Path(__file__).resolve().parents[2]
 class Service:
     """`manage.py run` on a data directory. Start, look, kill parts, stop."""
 
-    def __init__(self, data_dir: Path, **env: str) -> None:
+    def __init__(self, data_dir: Path, *, root: Path = ROOT, **env: str) -> None:
+        """root: the tree whose `manage.py` runs."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.data_dir = data_dir
+        self.data_dir, self.root = data_dir, root
         self.base = f"http://127.0.0.1:{self.port}"
         self.output = data_dir.parent / f"{data_dir.name}.out"
         self.env = {**os.environ, "TM_DATA_DIR": str(data_dir), "PORT": str(self.port), "TM_LOG_LEVEL": "INFO", **env}
+        self.env["SPT_NOENV"] = "1"  # process titles, where there are any, leave alone what `processes` reads
         self.env.pop("DJANGO_SETTINGS_MODULE", None)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -38,7 +40,7 @@ class Service:
         began = time.monotonic()
         with self.output.open("ab") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "run"], cwd=ROOT, env=self.env, stdout=out, stderr=subprocess.STDOUT
+                [sys.executable, "manage.py", "run"], cwd=self.root, env=self.env, stdout=out, stderr=subprocess.STDOUT
             )
         self.until(lambda: self.healthy() or self.process.poll() is not None, seconds, "the service to be ready")
         assert self.process.poll() is None, self.output.read_text()[-3000:]
