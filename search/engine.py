@@ -17,9 +17,10 @@ from search.microbatch import MicroBatcher
 from search.retrieval.describe import Describer, Description
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.imaging import Picture, decode_picture
+from search.retrieval.live import LiveSearcher
 from search.retrieval.parameters import Parameters
 from search.retrieval.records import Depth, Filters, SearchAnswer
-from search.retrieval.searcher import LiveSearcher, Searcher
+from search.retrieval.searcher import Searcher
 from search.retrieval.snapshot import Snapshot, SnapshotRefused, SnapshotStore
 from search.retrieval.vector_store import VectorStore
 

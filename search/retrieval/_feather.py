@@ -43,9 +43,12 @@ def write_table(path: Path, table: MarkTable, extra: Mapping[str, pa.Array | Seq
 
 
 def read_table(path: Path) -> tuple[MarkTable, dict[str, list[Any]]]:
-    """The table and its extra columns."""
-    with pa.memory_map(str(path)) as source:
+    """The table and its extra columns. Raises OSError or ValueError for a file that is damaged."""
+    # Not mapped: a file that is cut while it is mapped ends the process (SIGBUS).
+    with pa.OSFile(str(path)) as source:
         stored = feather.read_table(source).combine_chunks()
+        # Arrow believes the offsets that it reads: wrong ones would be followed out of the buffer.
+        stored.validate(full=True)
         count = stored.num_rows
         dim = next(t.list_size for t in stored.schema.types if pa.types.is_fixed_size_list(t))
         boxes, box_offsets = _bytes(stored["boxes"])
@@ -64,8 +67,10 @@ def read_table(path: Path) -> tuple[MarkTable, dict[str, list[Any]]]:
 
 
 def read_columns(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Only these columns: the vectors are not read from disk."""
-    columns: dict[str, list[Any]] = feather.read_table(str(path), columns=list(names)).to_pydict()
+    """Only these columns: the vectors are not read from disk. Raises OSError or ValueError for a damaged file."""
+    stored = feather.read_table(str(path), columns=list(names))
+    stored.validate(full=True)
+    columns: dict[str, list[Any]] = stored.to_pydict()
     return columns
 
 

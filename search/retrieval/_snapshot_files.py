@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import uuid
@@ -25,16 +24,24 @@ from search.retrieval.engines import VectorIndex, build_index, load_index
 from search.retrieval.engines.hamming import HammingIndex, build_hamming
 from search.retrieval.filtering import MetadataColumns
 from search.retrieval.hashing.head import HashHead
+from search.retrieval.integrity import FileDamaged, Pace, check, check_sizes, seal, stamp
+from search.retrieval.probe import Probe
 from search.retrieval.records import MarkRecord
 from search.retrieval.table import MarkTable
 
-FORMAT = 1
+FORMAT = 2
+"""1 had neither a seal on the manifest nor a probe; it is still read."""
+_READABLE = (1, 2)
 _HEAD, _CODES = "hash.safetensors", "codes.faiss"
 _REBUILD = "Rebuild it with `python manage.py snapshot`."
 
 
 class SnapshotRefused(RuntimeError):  # noqa: N818  an answer to an operator, with what to do
     """The snapshot cannot serve; str(e) is a sentence that says why and how to rebuild."""
+
+
+class OtherDescriptors(SnapshotRefused):
+    """It is whole, but its vectors cannot be compared with those of this service."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +68,14 @@ class Snapshot:
     manifest: dict[str, Any]
     codes: HashCodes | None = None
     """Where the first stage is by Hamming distance."""
+    probe: Probe | None = None
 
     @property
     def count(self) -> int:
         return len(self.table)
+
+
+MakeProbe = Callable[[Snapshot], Probe]
 
 
 def write_snapshot(
@@ -78,10 +89,12 @@ def write_snapshot(
     left_out: int,
     progress: Callable[[str, int, int], None],
     hash_head: HashHead | None = None,
+    probe: MakeProbe | None = None,
 ) -> str:
     """Write every file of a snapshot into `folder`, the manifest last; returns the new snapshot's id.
 
     hash_head: the first stage of searches is by the Hamming distance of its codes; None = by the linear score.
+    probe: asks the snapshot, as it was built in memory, the search that is kept with it.
     """
     assignment = clusters.assign(table.vectors["general"])
     clusters = clusters.with_members(assignment)
@@ -96,22 +109,35 @@ def write_snapshot(
         write_table(folder / "clusters" / f"{cluster:02d}.feather", table.take(members), extra)
         progress("cluster files", done + 1, len(clusters))
     progress("index", 0, 2)
-    build_index(side_by_side(table)).save(folder / "index.faiss")
+    index = build_index(side_by_side(table))
+    index.save(folder / "index.faiss")
     progress("index", 1, 2)
-    if len(table.regions):
-        build_index(table.regions.astype(np.float32)).save(folder / "regions.faiss")
+    regions = build_index(table.regions.astype(np.float32)) if len(table.regions) else None
+    if regions is not None:
+        regions.save(folder / "regions.faiss")
+    codes = None
     if hash_head is not None:
         # The head lies with its codes: a later release may ship another one of that name.
+        codes = HashCodes(hash_head, build_hamming(hash_head.codes(table.vectors["general"])))
         hash_head.save(folder / _HEAD)
-        build_hamming(hash_head.codes(table.vectors["general"])).save(folder / _CODES)
+        codes.index.save(folder / _CODES)
     progress("index", 2, 2)
     np.savez(folder / "clusters.npz", centroids=clusters.centroids, shares=clusters.shares)
     (folder / "calibration.json").write_text(json.dumps(calibration.to_json(), indent=1), "utf-8")
 
     now = datetime.now(UTC)
     snapshot_id = f"{now:%Y%m%dT%H%M%S%f}-{uuid.uuid4().hex[:6]}"
-    files = {str(p.relative_to(folder)): _stamp(p) for p in sorted(folder.rglob("*")) if p.is_file()}
-    manifest = {
+    if probe is not None:
+        columns = MetadataColumns.of(rows)
+        # fmt: off
+        built = Snapshot(
+            snapshot_id, descriptors_version, clusters, calibration, table, columns, assignment, index, regions, {},
+            codes,
+        )
+        # fmt: on
+        probe(built).save(folder)
+    files = {str(p.relative_to(folder)): stamp(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+    manifest: dict[str, Any] = {
         "format": FORMAT,
         "id": snapshot_id,
         "created": now.isoformat(timespec="seconds"),
@@ -125,6 +151,7 @@ def write_snapshot(
         "candidates": _stage(hash_head),
         "files": files,
     }
+    manifest["seal"] = seal(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), "utf-8")
     for path in folder.rglob("*"):
         _sync(path)
@@ -133,42 +160,81 @@ def write_snapshot(
 
 def read_clusters(folder: Path) -> tuple[str, Clusters]:
     """The descriptors' version and the clustering, for the snapshot that follows. Raises SnapshotRefused."""
-    version = str(_manifest(folder)["descriptors_version"])
-    with np.load(folder / "clusters.npz", allow_pickle=False) as stored:
-        return version, Clusters(stored["centroids"], stored["shares"])
+    manifest = read_manifest(folder)
+    check_files(folder, manifest, only=["clusters.npz"])
+    return str(manifest["descriptors_version"]), _clusters(folder)
 
 
 def read_snapshot(folder: Path, *, descriptors_version: str | None = None, gpu: bool = False) -> Snapshot:
-    """Load the snapshot in `folder`. Raises SnapshotRefused."""
-    manifest = _manifest(folder)
+    """Load the snapshot in `folder`, every byte of it checked. Raises SnapshotRefused."""
+    manifest = read_manifest(folder)
     version = str(manifest["descriptors_version"])
     if descriptors_version is not None and version != descriptors_version:
-        raise SnapshotRefused(
+        raise OtherDescriptors(
             f"Snapshot {folder.name} was made with descriptors {version}, but this service describes with "
             f"{descriptors_version}; their vectors cannot be compared. {_REBUILD}"
         )
-    _, clusters = read_clusters(folder)
+    check_files(folder, manifest)
     tables, records, assignment = [], [], []
-    for path in sorted((folder / "clusters").glob("*.feather"), key=lambda p: int(p.stem)):
+    names = [name for name in manifest["files"] if name.startswith("clusters/")]
+    for path in sorted((folder / name for name in names), key=lambda p: int(p.stem)):
         table, extra = read_table(path)
         tables.append(table)
         records += _records(table.numbers, extra)
         assignment.append(np.full(len(table), int(path.stem), dtype=np.int64))
     whole = MarkTable.concatenate(tables)
-    has_regions = (folder / "regions.faiss").is_file()
     return Snapshot(
         id=str(manifest["id"]),
         descriptors_version=version,
-        clusters=clusters,
+        clusters=_clusters(folder),
         calibration=Calibration.from_json(json.loads((folder / "calibration.json").read_text("utf-8"))),
         table=whole,
         columns=MetadataColumns.of(records),
         assignment=np.concatenate(assignment),
         index=load_index(folder / "index.faiss", gpu=gpu),
-        regions=load_index(folder / "regions.faiss", gpu=gpu) if has_regions else None,
+        regions=load_index(folder / "regions.faiss", gpu=gpu) if "regions.faiss" in manifest["files"] else None,
         manifest=manifest,
         codes=_codes(folder) if manifest.get("candidates", {}).get("stage") == "hamming" else None,
+        probe=Probe.load(folder),
     )
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest, itself unaltered, of files that are all there in full length. Raises SnapshotRefused."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
+        written, sealed, files = manifest["format"], manifest.get("seal"), manifest["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise SnapshotRefused(f"Snapshot {folder.name} is incomplete. {_REBUILD}") from None
+    if written not in _READABLE:
+        raise SnapshotRefused(f"Snapshot {folder.name} was written by another release. {_REBUILD}")
+    if sealed != seal(manifest) and not (sealed is None and written == 1):
+        raise SnapshotRefused(f"Snapshot {folder.name} is damaged: its manifest has changed. {_REBUILD}")
+    try:
+        check_sizes(folder, files)
+    except FileDamaged as damage:
+        raise _damaged(folder, damage) from None
+    return manifest
+
+
+def check_files(
+    folder: Path, manifest: dict[str, Any], *, only: Sequence[str] | None = None, pace: Pace | None = None
+) -> None:
+    """Whether these files of the snapshot, by default all, are unaltered. Raises SnapshotRefused."""
+    files = manifest["files"]
+    try:
+        check(folder, files if only is None else {name: files[name] for name in only if name in files}, pace=pace)
+    except FileDamaged as damage:
+        raise _damaged(folder, damage) from None
+
+
+def _damaged(folder: Path, damage: FileDamaged) -> SnapshotRefused:
+    return SnapshotRefused(f"Snapshot {folder.name} is damaged: {damage}. {_REBUILD}")
+
+
+def _clusters(folder: Path) -> Clusters:
+    with np.load(folder / "clusters.npz", allow_pickle=False) as stored:
+        return Clusters(stored["centroids"], stored["shares"])
 
 
 def side_by_side(table: MarkTable) -> NDArray[np.float32]:
@@ -188,20 +254,6 @@ def _codes(folder: Path) -> HashCodes:
         raise SnapshotRefused(f"Snapshot {folder.name} is damaged: {reason} {_REBUILD}") from None
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        raise SnapshotRefused(f"Snapshot {folder.name} is incomplete. {_REBUILD}") from None
-    if manifest.get("format") != FORMAT:
-        raise SnapshotRefused(f"Snapshot {folder.name} was written by another release. {_REBUILD}")
-    for name, stamp in manifest["files"].items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != stamp["bytes"]:
-            raise SnapshotRefused(f"Snapshot {folder.name} is damaged: {name} is missing or cut. {_REBUILD}")
-    return manifest
-
-
 def _metadata_columns(records: Sequence[MarkRecord]) -> dict[str, Any]:
     return {
         "nice": pa.array([list(r.nice) for r in records], pa.list_(pa.int8())),
@@ -218,12 +270,6 @@ def _records(numbers: NDArray[np.object_], extra: dict[str, list[Any]]) -> list[
         extra["image_sha256"], strict=True,
     )  # fmt: skip
     return [MarkRecord(str(n), tuple(nice), j, s, filed, sha) for n, nice, j, s, filed, sha in rows]
-
-
-def _stamp(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"bytes": path.stat().st_size, "sha256": digest}
 
 
 def _sync(path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import feather
 
-from search.retrieval._snapshot_files import read_clusters
+from search.retrieval._snapshot_files import check_files, read_clusters, read_manifest
 from search.retrieval.clusters import Clusters
 
 MOST_READ = 5_000
@@ -28,11 +29,15 @@ def nearest_members(folder: Path, cluster: int, *, most: int = 12) -> list[str]:
     without members. Raises SnapshotRefused when the snapshot is damaged.
     """
     clusters = clusters_of(folder)
-    path = folder / "clusters" / f"{cluster:02d}.feather"
-    if not 0 <= cluster < len(clusters) or not path.is_file():
+    name = f"clusters/{cluster:02d}.feather"
+    manifest = read_manifest(folder)
+    if not 0 <= cluster < len(clusters) or name not in manifest["files"]:
         return []
-    with pa.memory_map(str(path)) as source:
-        stored = pa.ipc.open_file(source).read_all().select(["number", _VECTOR]).slice(0, MOST_READ).combine_chunks()
+    check_files(folder, manifest, only=[name])
+    # Not mapped: a file that is cut while it is mapped ends the process (SIGBUS).
+    with pa.OSFile(str(folder / name)) as source:
+        wanted = feather.read_table(source, columns=["number", _VECTOR])
+        stored = wanted.slice(0, MOST_READ).combine_chunks()
         numbers = stored["number"].to_pylist()
         flat = stored[_VECTOR].combine_chunks().flatten().to_numpy(zero_copy_only=False)
         vectors = np.array(flat, dtype=np.float32).reshape(len(numbers), -1)

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from search.retrieval.crowding import cut_shift
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS, SET_OF, VECTOR_DESCRIPTORS
-from search.retrieval.device import device_name
 from search.retrieval.fusion import fuse
 from search.retrieval.parameters import ClusterParameters, Parameters
+from search.retrieval.probe import TOP, Answer
 from search.retrieval.records import Depth, Filters, Hit, SearchAnswer
 from search.retrieval.similarity import best_boxes, table_similarities
-from search.retrieval.snapshot import Snapshot, SnapshotRefused, SnapshotStore
+from search.retrieval.snapshot import Snapshot
 from search.retrieval.table import MarkTable
 
 _NO_FILTERS = Filters()
@@ -86,6 +86,11 @@ class Searcher:
         used = self._parameters(parameters, cluster)
         hits = self._exact(description, used, rows, len(rows), self._cut_shift(description))
         return {hit.number: hit for hit in hits}
+
+    def probed(self, description: Description) -> Answer:
+        """The best marks under equal weights: what a Probe keeps and compares."""
+        answer = self.search(description, Parameters.initial(DESCRIPTORS), top=TOP)
+        return tuple((hit.number, hit.score) for hit in answer.hits)
 
     def cluster_of(self, description: Description) -> int:
         """The cluster that a description lies in."""
@@ -197,33 +202,6 @@ class Searcher:
             )
             for rank, place in enumerate(order, start=1)
         ]
-
-
-class LiveSearcher:
-    """The searcher of the live snapshot: picks a new one up between two searches, without a restart."""
-
-    def __init__(
-        self,
-        store: SnapshotStore,
-        *,
-        descriptors_version: str,
-        gpu: bool | None = None,
-    ) -> None:
-        """gpu: whether indexes go to the GPU; None asks `device_name`, as the encoder does."""
-        self._store = store
-        self._version = descriptors_version
-        self._gpu = gpu
-        self._searcher: Searcher | None = None
-
-    def get(self) -> Searcher:
-        """Raises SnapshotRefused when there is no snapshot, or none this service can use."""
-        live = self._store.current()
-        if live is None:
-            raise SnapshotRefused("There is no index snapshot yet; build one with `python manage.py snapshot`.")
-        if self._searcher is None or self._searcher.snapshot.id != live:
-            gpu = device_name() != "cpu" if self._gpu is None else self._gpu
-            self._searcher = Searcher(self._store.open(live, descriptors_version=self._version, gpu=gpu))
-        return self._searcher
 
 
 class _Clock:

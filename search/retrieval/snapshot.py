@@ -3,36 +3,45 @@
 root/
   CURRENT                 the id of the live snapshot, replaced atomically
   20260101T120000-ab12cd/
-    manifest.json         versions, counts, size and SHA-256 of every file; written last
+    manifest.json         versions, counts, size and SHA-256 of every file, and a seal of its own; written last
     clusters/00.feather   the marks of each cluster: metadata, vectors, parts
     index.faiss           [general | edges | colour] side by side, in the order of the cluster files
     regions.faiss         one row per part, in the same order (absent when no mark has parts)
     calibration.json  clusters.npz
     codes.faiss           binary codes, hash.safetensors and .json the head that made them: where the first stage is by
                           Hamming distance (manifest: "candidates")
+    probe.webp  .json     a search and its answer, which whatever serves the snapshot must give again
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from search.retrieval._snapshot_files import (
+    FORMAT,
+    MakeProbe,
+    OtherDescriptors,
     Snapshot,
     SnapshotRefused,
+    check_files,
     read_clusters,
+    read_manifest,
     read_snapshot,
     write_snapshot,
 )
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import Clusters, fit_clusters
 from search.retrieval.hashing.head import HashHead
+from search.retrieval.integrity import Pace
 from search.retrieval.records import Filters, MarkRecord
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import VectorStore
@@ -42,6 +51,7 @@ Progress = Callable[[str, int, int], None]
 
 _POINTER = "CURRENT"
 _BUILDING = ".building-"
+_ID = re.compile(r"[0-9][0-9A-Za-z-]*")
 
 
 class SnapshotStore:
@@ -51,15 +61,47 @@ class SnapshotStore:
         self.root = Path(root)
 
     def current(self) -> str | None:
-        """The id of the live snapshot; None before the first. Cheap enough to ask at every search."""
+        """The id of the live snapshot; None before the first, or where the pointer is lost or names none.
+
+        Cheap enough to ask at every search.
+        """
         try:
-            return (self.root / _POINTER).read_text("utf-8").strip() or None
+            named = (self.root / _POINTER).read_text("utf-8", errors="replace").strip()
         except FileNotFoundError:
             return None
+        return named if _ID.fullmatch(named) else None
 
     def ids(self) -> list[str]:
         """Every complete snapshot, oldest first."""
         return sorted(path.parent.name for path in self.root.glob("[0-9]*/manifest.json"))
+
+    def manifest(self, snapshot_id: str) -> dict[str, Any]:
+        """What a snapshot says of itself. Raises SnapshotRefused when it is incomplete; reads no other file."""
+        return read_manifest(self.root / snapshot_id)
+
+    def verify(self, snapshot_id: str, *, pace: Pace | None = None) -> None:
+        """Read every file and compare it with the manifest. Raises SnapshotRefused; pace as in `integrity.check`."""
+        check_files(self.root / snapshot_id, self.manifest(snapshot_id), pace=pace)
+
+    def stand_ins(self, descriptors_version: str) -> Iterator[str]:
+        """Snapshots that may serve where the live one cannot, newest first, of the same descriptors and calibration.
+
+        Their bytes are not checked yet: `open` does that.
+        """
+        live = self.current()
+        calibration = None
+        for name in [*([live] if live else []), *reversed(self.ids())]:
+            try:
+                manifest = self.manifest(name)
+            except SnapshotRefused:
+                continue
+            if name == live:
+                calibration = manifest["calibration_version"]
+            elif manifest["descriptors_version"] == descriptors_version and calibration in (
+                None,
+                manifest["calibration_version"],
+            ):
+                yield name
 
     def open(
         self, snapshot_id: str | None = None, *, descriptors_version: str | None = None, gpu: bool = False
@@ -83,6 +125,7 @@ class SnapshotStore:
         descriptors_version: str,
         clusters: Clusters | None = None,
         hash_head: HashHead | None = None,
+        probe: MakeProbe | None = None,
         progress: Progress | None = None,
     ) -> str:
         """Build a snapshot aside, then make it the live one; returns its id.
@@ -92,7 +135,7 @@ class SnapshotStore:
         clusters: None keeps the live snapshot's centroids, so cluster ids stay what ParameterSets refer to,
         or lets the silhouette choose when there is none for these descriptors. Pass `fit_clusters(...)` to
         recluster on purpose. hash_head: makes codes, by whose Hamming distance searches then find their candidates.
-        progress: called with (stage, done, total).
+        probe: makes the search that is kept with the snapshot. progress: called with (stage, done, total).
         A process killed at any instant leaves CURRENT on a complete snapshot. ValueError without marks.
         """
         self.root.mkdir(parents=True, exist_ok=True)
@@ -116,6 +159,7 @@ class SnapshotStore:
                     descriptors_version=descriptors_version,
                     left_out=left_out,
                     hash_head=hash_head,
+                    probe=probe,
                     progress=progress or (lambda *_: None),
                 )
                 hidden.replace(self.root / snapshot_id)
@@ -139,22 +183,29 @@ class SnapshotStore:
         _sync(self.root)
 
     def prune(self, keep: int = 3) -> list[str]:
-        """Delete all but the `keep` newest snapshots and the live one; returns what was deleted."""
+        """Delete all but the `keep` newest snapshots and the live one; returns what was deleted.
+
+        The others stand in where the live one is damaged. A directory without a manifest is no snapshot any more.
+        """
         with self._turn():
             live = self.current()
-            old = [name for name in self.ids()[: -keep or None] if name != live]
+            kept = {*self.ids()[-keep:], live} if keep else {live}
+            old = sorted(p.name for p in self.root.glob("[0-9]*") if p.is_dir() and p.name not in kept)
             for name in old:
                 # The manifest goes first: a directory half deleted is not a snapshot any more.
-                (self.root / name / "manifest.json").unlink()
+                (self.root / name / "manifest.json").unlink(missing_ok=True)
                 shutil.rmtree(self.root / name)
         return old
 
     def _kept_clusters(self, descriptors_version: str) -> Clusters | None:
-        try:
-            version, clusters = read_clusters(self.root / (self.current() or "-"))
-        except SnapshotRefused:
-            return None
-        return clusters if version == descriptors_version else None
+        """Of the live snapshot, or where that is damaged of the newest whole one: parameters refer to them."""
+        for name in [self.current() or "-", *self.stand_ins(descriptors_version)]:
+            try:
+                version, clusters = read_clusters(self.root / name)
+            except SnapshotRefused:
+                continue
+            return clusters if version == descriptors_version else None
+        return None
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -194,4 +245,13 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-__all__ = ["Filters", "MarkRecord", "Progress", "Snapshot", "SnapshotRefused", "SnapshotStore"]
+__all__ = [
+    "FORMAT",
+    "Filters",
+    "MarkRecord",
+    "OtherDescriptors",
+    "Progress",
+    "Snapshot",
+    "SnapshotRefused",
+    "SnapshotStore",
+]

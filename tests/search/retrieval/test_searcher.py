@@ -12,10 +12,11 @@ from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.fusion import fuse
 from search.retrieval.hashing.itq import fit_itq
+from search.retrieval.live import LiveSearcher
 from search.retrieval.parameters import ClusterParameters, Parameters
 from search.retrieval.pooling import unit
 from search.retrieval.records import Filters, MarkRecord
-from search.retrieval.searcher import LiveSearcher, Searcher
+from search.retrieval.searcher import Searcher
 from search.retrieval.similarity import similarity_matrix
 from search.retrieval.snapshot import SnapshotRefused, SnapshotStore
 from search.retrieval.table import MarkTable

@@ -29,9 +29,26 @@ def register(count: int, seed: int = 0) -> tuple[MarkTable, list[MarkRecord]]:
     return table, rows
 
 
-def publish(store: SnapshotStore, count: int = 60, *, version: str = "d1", seed: int = 0) -> str:
+def publish(store: SnapshotStore, count: int = 60, *, version: str = "d1", seed: int = 0, k: int | None = None) -> str:
+    """k: clusters; None keeps those that are there, or looks long for the best number of them."""
     table, rows = register(count, seed)
-    return store.publish(records=table, metadata=rows, calibration=CALIBRATION, descriptors_version=version)
+    clusters = fit_clusters(table.vectors["general"], k=k) if k else None
+    fields = {"metadata": rows, "calibration": CALIBRATION, "descriptors_version": version}
+    return store.publish(records=table, clusters=clusters, **fields)
+
+
+def flip(path: Path, place: int = -40) -> None:
+    """Turn over one bit, which changes no size and no time of change."""
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def as_before(folder: Path) -> None:
+    """Make a snapshot what the first release wrote: no seal, nothing said of candidates."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in content.items() if k not in ("candidates", "seal")} | {"format": 1}))
 
 
 def test_before_the_first_there_is_none(tmp_path: Path) -> None:
@@ -127,7 +144,7 @@ class Killed(BaseException):
 STEPS = [
     (_snapshot_files, "write_table"),
     (_snapshot_files, "build_index"),
-    (_snapshot_files, "_stamp"),
+    (_snapshot_files, "stamp"),
     (_snapshot_files, "_sync"),
     (snapshot, "_sync"),
 ]
@@ -176,6 +193,91 @@ def test_a_damaged_file_is_noticed(tmp_path: Path) -> None:
         store.open()
 
 
+def test_one_bit_in_any_file_and_any_file_cut_or_lost_is_noticed(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    folder = tmp_path / publish(store, k=2)
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    assert {"index.faiss", "regions.faiss", "clusters.npz", "calibration.json", "manifest.json"} <= {
+        p.name for p in files
+    }
+    for path in files:
+        whole = path.read_bytes()
+        for damage in ("end", "start", "cut", "gone"):
+            if damage in ("end", "start"):
+                flip(path, -40 if damage == "end" else 60)
+            elif damage == "cut":
+                path.write_bytes(whole[:-1])
+            else:
+                path.unlink()
+            with pytest.raises(SnapshotRefused, match=rf"{path.name}|incomplete|manifest has changed"):
+                store.open()
+            with pytest.raises(SnapshotRefused):
+                store.verify(folder.name)
+            path.write_bytes(whole)
+    store.verify(folder.name)
+    assert store.open().count == 60
+
+
+def test_the_manifest_cannot_name_other_files_or_versions(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    path = tmp_path / publish(store, k=2) / "manifest.json"
+    content = json.loads(path.read_text())
+    for key, value in {"descriptors_version": "d2", "files": {}, "format": 1, "seal": None}.items():
+        path.write_text(json.dumps({**content, key: value}))
+        with pytest.raises(SnapshotRefused, match="manifest has changed"):
+            store.open()
+    for nonsense in ("[]", "{}", "null", '{"format": 2}', "\udcff"):
+        path.write_text(nonsense, errors="surrogateescape")
+        with pytest.raises(SnapshotRefused, match="incomplete"):
+            store.open()
+
+
+def test_checking_can_be_slow_and_ends_when_it_is_told(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    made = publish(store, k=2)
+    seen: list[int] = []
+    store.verify(made, pace=seen.append)
+    assert sum(seen) == sum(file["bytes"] for file in store.manifest(made)["files"].values())
+
+    def stop(count: int) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        store.verify(made, pace=stop)
+
+
+def test_a_pointer_that_names_nothing_is_a_lost_one(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    publish(store, k=2)
+    for content in (b"", b"\xff\xfe\x00", b"../../etc", b".building-7"):
+        (tmp_path / "CURRENT").write_bytes(content)
+        assert store.current() is None
+
+
+def test_who_may_stand_in_has_the_same_descriptors_and_calibration(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    first, second, other = publish(store, k=2), publish(store, k=2), publish(store, version="d2", k=2)
+    table, rows = register(60)
+    newer = store.publish(records=table, metadata=rows, calibration=Calibration(), descriptors_version="d1")
+    last = publish(store, k=2)
+    assert list(store.stand_ins("d1")) == [second, first] and list(store.stand_ins("d2")) == [other]
+    (tmp_path / last / "manifest.json").unlink()  # nobody knows its calibration any more
+    assert list(store.stand_ins("d1")) == [newer, second, first]
+    (tmp_path / second / "index.faiss").write_bytes(b"cut")
+    assert list(store.stand_ins("d1")) == [newer, first]
+
+
+def test_cluster_numbers_outlive_a_damaged_snapshot(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    table, rows = register(60)
+    fields = {"metadata": rows, "calibration": CALIBRATION, "descriptors_version": "d1"}
+    store.publish(records=table, clusters=fit_clusters(table.vectors["general"], k=3), **fields)
+    version = store.open().clusters.version
+    flip(tmp_path / store.publish(records=table, **fields) / "clusters.npz")
+    store.publish(records=table, **fields)
+    assert store.open().clusters.version == version
+
+
 def test_manifest_of_another_release_is_refused(tmp_path: Path) -> None:
     store = SnapshotStore(tmp_path)
     path = tmp_path / publish(store) / "manifest.json"
@@ -191,17 +293,19 @@ def test_going_back_and_pruning(tmp_path: Path) -> None:
     assert store.open().id == ids[0]
     assert store.prune(keep=1) == ids[1:3]  # neither the newest nor the live one
     assert store.ids() == [ids[0], ids[3]]
+    lost = publish(store, 10)
+    (tmp_path / lost / "manifest.json").unlink()
+    store.activate(ids[3])
+    assert store.prune() == [lost] and not (tmp_path / lost).exists()
 
 
 def test_the_manifest_says_how_candidates_are_found_and_the_head_lies_with_its_codes(tmp_path: Path) -> None:
     store = SnapshotStore(tmp_path)
     made = publish(store)
     assert store.open().manifest["candidates"] == {"stage": "linear"} and store.open().codes is None
-    # A snapshot of the release before says nothing: linear.
-    path = tmp_path / made / "manifest.json"
-    older = {key: value for key, value in json.loads(path.read_text()).items() if key != "candidates"}
-    path.write_text(json.dumps(older))
-    assert store.open().codes is None
+    # A snapshot of a release before says nothing: linear.
+    as_before(tmp_path / made)
+    assert store.open().codes is None and store.open().probe is None
 
     table, rows = register(60)
     head = fit_itq(table.vectors["general"], 8, {"encoder": "e1", "whitening": "w1", "side": "160"})
@@ -215,7 +319,7 @@ def test_the_manifest_says_how_candidates_are_found_and_the_head_lies_with_its_c
     assert (distances == 0).all() and opened.codes.index.count == 60
     path = tmp_path / made / "hash.safetensors"
     path.write_bytes(path.read_bytes()[:-1] + b"!")
-    with pytest.raises(SnapshotRefused, match=r"hash\.safetensors is not the one of its card.*manage\.py snapshot"):
+    with pytest.raises(SnapshotRefused, match=r"hash\.safetensors has changed.*manage\.py snapshot"):
         store.open()
     store.publish(records=table, **fields)
     assert store.open().codes is None, "the next snapshot may be linear again"

@@ -7,7 +7,7 @@ from search.retrieval import vector_store
 from search.retrieval.description import Description
 from search.retrieval.descriptors import VECTOR_DESCRIPTORS
 from search.retrieval.table import MarkTable
-from search.retrieval.vector_store import DescribedMark, VectorStore
+from search.retrieval.vector_store import DescribedMark, SegmentsDamaged, VectorStore
 from tests.search.retrieval.pictures import random_description
 
 
@@ -102,3 +102,55 @@ def test_take_and_concatenate_keep_parts_with_their_marks() -> None:
     for row, source in enumerate([3, 1, 2, 0, 2]):
         assert_same(mixed.description(row), described[source])
     assert mixed.owners.tolist() == [0, 2, 2, 2, 3, 3, 4, 4, 4]
+
+
+def segment_of(folder: Path, number: int = 0) -> Path:
+    return sorted((folder / "d1").glob("*.feather"))[number]
+
+
+@pytest.mark.parametrize("part", ["vectors", "end", "cut", "empty"])
+def test_a_damaged_segment_is_set_aside_and_its_marks_are_missing(tmp_path: Path, part: str) -> None:
+    store, other = VectorStore(tmp_path, "d1"), VectorStore(tmp_path, "d1")
+    keys = [(n, f"sha-{n}") for n in "abcd"]
+    store.append(make(["a", "b"]))
+    store.append(make(["c", "d"]))
+    assert other.known() == store.known() == set(keys)
+    path = segment_of(tmp_path)
+    data = bytearray(path.read_bytes())
+    if part in ("vectors", "end"):
+        data[len(data) // 2 if part == "vectors" else -20] ^= 1
+    path.write_bytes({"cut": data[:-200], "empty": b""}.get(part, data))
+    with pytest.raises(SegmentsDamaged, match=r"manage\.py snapshot"):
+        store.read(keys)
+    for one in (store, other, VectorStore(tmp_path, "d1")):
+        assert one.missing(keys) == keys[:2]
+    assert list(store.read(keys[2:]).numbers) == ["c", "d"]
+    assert path.with_suffix(".damaged").exists()
+    store.append(make(["a", "b"]))
+    assert list(other.read(keys).numbers) == list("abcd")
+
+
+def test_an_earlier_description_counts_again_when_the_later_one_is_lost(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path, "d1")
+    first = make(["a"], 1)
+    store.append(first)
+    store.append(make(["a"], 2))
+    assert store.known() == {("a", "sha-a")}
+    segment_of(tmp_path, 1).unlink()
+    assert_same(store.read([("a", "sha-a")]).description(0), first[0].description)
+
+
+def test_a_segment_of_a_release_before_gets_its_digest(tmp_path: Path) -> None:
+    store = VectorStore(tmp_path, "d1")
+    store.append(make(["a"]))
+    store.append(make(["b"]))
+    for number, path in enumerate(sorted((tmp_path / "d1").glob("*.feather"))):
+        path.rename(path.with_name(f"{path.stem[:20]}-1234567{number}.feather"))
+    segment_of(tmp_path, 1).write_bytes(b"half")
+    assert store.seal() == 1 and store.seal() == 0
+    assert store.known() == {("a", "sha-a")}
+    data = bytearray(segment_of(tmp_path).read_bytes())
+    data[len(data) // 2] ^= 1
+    segment_of(tmp_path).write_bytes(data)
+    with pytest.raises(SegmentsDamaged):
+        store.read([("a", "sha-a")])
