@@ -23,7 +23,7 @@ from search.retrieval.imaging import ImageRefused, decode_picture
 from search.retrieval.similarity import table_similarities
 from search.retrieval.snapshot import Snapshot
 from search.retrieval.table import MarkTable
-from search.retrieval.vector_store import DescribedMark, VectorStore
+from search.retrieval.vector_store import DescribedMark, SegmentsDamaged, VectorStore
 from tuning.evaluation.metu import LayoutError, MetuLayout, load
 from tuning.evaluation.splits import split_groups
 from tuning.objective import HeldOut, HeldOutQuery
@@ -149,10 +149,13 @@ def _described(paths: list[Path], describer: Describer, progress: Progress) -> t
     from_register = [p for p in paths if digests[p] in register]
     from_own = [p for p in paths if digests[p] not in register and digests[p] in mine]
     parts = []
-    if from_register:
-        parts.append(vectors.read([(register[digests[p]], digests[p]) for p in from_register]))
-    if from_own:
-        parts.append(own.read([(digests[p], digests[p]) for p in from_own]))
+    try:
+        if from_register:
+            parts.append(vectors.read([(register[digests[p]], digests[p]) for p in from_register]))
+        if from_own:
+            parts.append(own.read([(digests[p], digests[p]) for p in from_own]))
+    except SegmentsDamaged:
+        return _described(paths, describer, progress)  # what was damaged is set aside and missing now
     return MarkTable.concatenate(parts), from_register + from_own
 
 
