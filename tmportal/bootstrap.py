@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from search.roles import ADMINISTRATOR, EXAMINER
+from tuning import schedule
 
 DEMO_LOGINS = "demo-logins.json"
 
@@ -69,12 +70,12 @@ def ensure_schedule() -> None:
     )
     often, _ = IntervalSchedule.objects.get_or_create(every=5, period=IntervalSchedule.SECONDS)
     PeriodicTask.objects.get_or_create(
-        name="Weekly tuning",
+        name="Tuning",
         defaults={
-            "task": "tuning.tasks.weekly",
+            "task": schedule.TASK,
             "crontab": monday,
             "queue": "tuning",
-            "description": "Reads the week's feedback, decides per cluster, proves a proposal and promotes it.",
+            "description": "Reads what examiners did since the last run, decides per cluster, proves and promotes.",
         },
     )
     for name, task in (("Recover searches", "search.tasks.sweep"), ("Recover tuning runs", "tuning.tasks.recover")):

@@ -15,7 +15,7 @@ class TuningRun(models.Model):
     """
 
     class Kind(models.TextChoices):
-        SCHEDULED = "scheduled", "weekly"
+        SCHEDULED = "scheduled", "scheduled"
         MANUAL = "manual", "by hand"
         DRY_RUN = "dry_run", "dry run"
         ENCODER = "encoder", "encoder"
@@ -35,8 +35,9 @@ class TuningRun(models.Model):
 
     kind = models.CharField(max_length=10, choices=Kind)
     state = models.CharField(max_length=12, choices=State, default=State.QUEUED, db_index=True)
-    # A scheduled run belongs to one period ("2026-W47"): the same week is never tuned twice.
-    period = models.CharField(max_length=16, null=True, blank=True, unique=True)
+    # A scheduled run belongs to one instant of the schedule, a further try has its number too: tuning/schedule.py.
+    # Rows of older releases have the week ("2026-W47").
+    period = models.CharField(max_length=24, null=True, blank=True, unique=True)
     only_cluster = models.IntegerField(null=True, blank=True)
     # Of kind ENCODER: the directory's name under TM_DATA_DIR/encoders.
     encoder = models.CharField(max_length=64, blank=True, db_index=True)

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
 
 from feedback.change_metrics import ChangeMetrics, aggregate
 from feedback.models import Conclusion, Impression
@@ -19,7 +18,6 @@ from tuning.charts import TimelineEvent, TimelinePoint
 from tuning.evidence import fresh_conclusions
 from tuning.models import ClusterDecision, TuningRun
 
-WEEKLY_TASK = "tuning.tasks.weekly"
 _CHART_RUNS = 40
 
 
@@ -104,16 +102,6 @@ def _counted(row: Mapping[str, Any]) -> ChangeMetrics:
     changed, before = row["plus"] + row["minus"], row["before"]
     pc = min(1.0, changed / before) if before else float(changed > 0)
     return ChangeMetrics(pc, 0.0, 0.0, 0.0, row["evaluated"], before, row["plus"], row["minus"])
-
-
-def next_scheduled(now: datetime | None = None) -> datetime | None:
-    """When beat will start the next weekly run; None when it is switched off."""
-    task = PeriodicTask.objects.filter(task=WEEKLY_TASK, enabled=True).first()
-    if task is None:
-        return None
-    moment = now or timezone.now()
-    due = moment + task.schedule.remaining_estimate(moment)
-    return (due + timedelta(seconds=59)).replace(second=0, microsecond=0)  # the estimate drops fractions
 
 
 def finished_runs() -> list[TuningRun]:

@@ -92,8 +92,8 @@ def plan_week(
     parameters: live. searches: the concluded searches since the last run. fit, validate: held-out queries
     of disjoint groups, with the descriptors of the parameters. resting: clusters (None = the default) that must not
     change this week, each with the reason; their evidence is kept. earlier: searches that an earlier run has decided
-    by; they call for nothing any more, but still say which parameters agree with examiners. turn: how many runs there
-    were before; in every second one fit and validate change places. The returned plan's
+    by; they call for nothing any more, but still say which parameters agree with examiners. turn: how many runs
+    came before the gate before this one; after every second one fit and validate change places. The returned plan's
     parameters differ from the live ones only where a cluster's proposal passed the gate and all of them passed it
     together.
     Raises ValueError when descriptors differ or a held-out split is empty.

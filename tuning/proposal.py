@@ -11,9 +11,11 @@ from tuning.decision_table import Action
 from tuning.gate import Verdict
 from tuning.optimiser import Trial
 
-__all__ = ["Proposal", "State", "WeekPlan"]
+__all__ = ["JUDGED", "Proposal", "State", "WeekPlan"]
 
 State = Literal["no_data", "resting", "none", "rejected", "accepted"]
+JUDGED: tuple[State, ...] = ("rejected", "accepted")
+"""States of proposals that came before the gate."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,11 @@ class WeekPlan:
     reason: str
     candidates: int = 0
     seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def judged(self) -> bool:
+        """Whether anything was found that the gate had to judge."""
+        return any(p.state in JUDGED for p in self.proposals)
 
     @property
     def candidates_per_second(self) -> float:

@@ -25,6 +25,7 @@ from search.parameter_sets import parameter_set_create, parameter_set_promote
 from search.retrieval.parameters import Parameters
 from search.retrieval.snapshot import Snapshot
 from search.selectors import live_parameter_set
+from tuning import schedule
 from tuning.aftercare import follow_up_live
 from tuning.decision_table import TableConfig
 from tuning.evidence import earlier_searches, logged_searches
@@ -33,7 +34,7 @@ from tuning.held_out import held_out_load
 from tuning.models import ClusterDecision, TuningRun
 from tuning.objective import HeldOut, evaluate_each
 from tuning.policy import EARLIER, PolicyConfig, evidence_of, plan_week
-from tuning.proposal import Proposal, WeekPlan
+from tuning.proposal import JUDGED, Proposal, WeekPlan
 from tuning.proposals import proposal_promote, proposal_reject, proposal_wait, proposals_judge, why_wait
 from tuning.rollbacks import fitted, resting_clusters, roll_back
 
@@ -48,7 +49,7 @@ __all__ = [
     "run_carry_out",
     "run_json",
     "run_request",
-    "weekly",
+    "run_scheduled",
 ]
 
 log = logging.getLogger(__name__)
@@ -74,12 +75,14 @@ def run_request(*, kind: str, requested_by: str, only_cluster: int | None = None
     return run
 
 
-def weekly(*, now: datetime | None = None) -> str:
-    """The scheduled run of this ISO week; called again in the same week it does nothing more."""
-    year, week, _ = (now or timezone.now()).isocalendar()
-    run, _ = TuningRun.objects.get_or_create(
-        period=f"{year}-W{week:02}", defaults={"kind": Kind.SCHEDULED, "requested_by": "schedule"}
+def run_scheduled(*, now: datetime | None = None) -> str:
+    """The run of the instant that the schedule named last; called again for the same instant it does nothing more."""
+    named = schedule.instant(now or timezone.now())
+    run, new = TuningRun.objects.get_or_create(
+        period=schedule.period(named), defaults={"kind": Kind.SCHEDULED, "requested_by": "schedule"}
     )
+    if not new:
+        log.info("the run scheduled for %s was asked for before: run %s, %s", run.period, run.pk, run.state)
     return run_carry_out(run_id=run.pk)
 
 
@@ -160,9 +163,10 @@ def _carry_out(run: TuningRun) -> None:
 
 
 def _turn(run: TuningRun) -> int:
-    """How many runs before this one looked for parameters. One that only waited has no base; a dry run shows what the
-    next one will do."""
-    return TuningRun.objects.filter(pk__lt=run.pk, base__isnull=False).exclude(kind=Kind.DRY_RUN).count()
+    """How many runs of parameters before this one came before the gate: as often has one half of the held-out groups
+    judged. A dry run shows what the next one will do."""
+    earlier = TuningRun.objects.filter(pk__lt=run.pk, kind__in=(Kind.SCHEDULED, Kind.MANUAL))
+    return earlier.filter(decisions__state__in=JUDGED).distinct().count()
 
 
 def _look_back(run: TuningRun) -> str:
@@ -179,11 +183,10 @@ def _look_back(run: TuningRun) -> str:
 
 def _conclude(run: TuningRun, plan: WeekPlan) -> None:
     """Decisions, parameter set, live pointer and run: one transaction."""
-    looked_for = any(p.state == "rejected" for p in plan.proposals) or plan.verdict is not None
     with transaction.atomic():
         ClusterDecision.objects.bulk_create(_decision(run, proposal) for proposal in plan.proposals)
         if not plan.changed:
-            _close(run, State.REJECTED if looked_for else State.NO_CHANGE, plan.reason)
+            _close(run, State.REJECTED if plan.judged else State.NO_CHANGE, plan.reason)
             return
         if run.kind == Kind.DRY_RUN:
             _close(run, State.VALIDATED, f"Would go live: {plan.reason}")
@@ -220,8 +223,12 @@ def _conclude(run: TuningRun, plan: WeekPlan) -> None:
 
 
 def recover() -> dict[str, int]:
-    """Runs whose worker or message is gone: tried again, a third time at most. Safe to repeat."""
+    """Runs whose worker or message is gone: tried again, a third time at most. Safe to repeat.
+
+    A scheduled run that failed is tried again too, later and as a run of its own (tuning/schedule.py).
+    """
     now = timezone.now()
+    repeated = schedule.again(now)
     silent = TuningRun.objects.filter(state=State.RUNNING).filter(
         Q(heartbeat_at__lt=now - _SILENCE) | Q(heartbeat_at=None)
     )
@@ -234,14 +241,14 @@ def recover() -> dict[str, int]:
     waiting = TuningRun.objects.filter(state=State.QUEUED).filter(
         Q(heartbeat_at=None) | Q(heartbeat_at__lt=now - _RESEND_AFTER)
     )
-    sent = 0
+    sent = int(repeated is not None and _send(repeated))
     for run in waiting.filter(Q(attempts__gt=0) | Q(created_at__lt=now - timedelta(seconds=10))):
         # heartbeat_at of a queued run is when it was last sent.
         if TuningRun.objects.filter(pk=run.pk, state=State.QUEUED, heartbeat_at=run.heartbeat_at).update(
             heartbeat_at=now
         ):
             sent += _send(run)
-    return {"requeued": requeued, "given_up": given_up, "sent": sent}
+    return {"requeued": requeued, "given_up": given_up, "again": int(repeated is not None), "sent": sent}
 
 
 def _send(run: TuningRun) -> bool:

@@ -6,8 +6,8 @@ from tuning import services
 
 
 @shared_task
-def weekly() -> str:
-    return services.weekly()
+def scheduled() -> str:
+    return services.run_scheduled()
 
 
 @shared_task

@@ -20,7 +20,7 @@ from search.errors import Refused
 from search.models import LivePointer, ParameterSet
 from search.roles import is_administrator
 from search.selectors import live_parameter_set
-from tuning import decision_view, overview
+from tuning import decision_view, overview, schedule
 from tuning.charts import timeline
 from tuning.exemplars import clustering_now, exemplars_of
 from tuning.models import TuningRun
@@ -48,13 +48,17 @@ def index(request: HttpRequest) -> HttpResponse:
     points = overview.timeline_points(runs)
     events = overview.timeline_events(runs)
     live = live_parameter_set()
+    failed = schedule.failed_run()
     went_live = overview.live_history()
     page = Paginator(TuningRun.objects.select_related("proposed"), RUNS_PER_PAGE).get_page(request.GET.get("page"))
     context: dict[str, Any] = {
         "live": live,
         "live_since": LivePointer.objects.values_list("since", flat=True).first(),
         "parameters": decision_view.parameter_rows(live) if live else None,
-        "next_run": overview.next_scheduled(),
+        "next_run": schedule.next_scheduled(),
+        "schedule_words": schedule.in_words(),
+        "failed_last": failed,
+        "failed_follows": schedule.what_follows(failed) if failed else "",
         "live_parent": live.parent if live else None,
         "waiting": overview.waiting_proposals(),
         **_evidence(),
@@ -109,6 +113,7 @@ def run_detail(request: HttpRequest, run_id: int) -> HttpResponse:
         "run": run,
         "busy": run.state in BUSY,
         "waits": run.state == TuningRun.State.PROPOSED and run.proposed_id is not None,
+        "what_follows": schedule.what_follows(run),
         "decisions": [decision_view.DecisionRow(decision) for decision in decisions],
         "tree": decision_view.tree_of(decisions),
         "gate": decision_view.gate_rows(run.gate or {}),

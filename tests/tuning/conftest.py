@@ -13,6 +13,7 @@ from search.selectors import live_parameter_set
 from tests.tuning.weeks import rows
 from tuning import services
 from tuning.objective import HeldOut, HeldOutQuery
+from tuning.optimiser import SearchConfig
 
 
 @pytest.fixture
@@ -32,6 +33,13 @@ def held_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     parts = queries("f"), queries("v")
     monkeypatch.setattr(services, "held_out_load", lambda snapshot, progress=None: parts)
+
+
+@pytest.fixture
+def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that look only briefly for parameters: for tests of what is done with what they find."""
+    config = replace(services.policy_config(), search=SearchConfig(rounds=3, cloud=24))
+    monkeypatch.setattr(services, "policy_config", lambda: config)
 
 
 @pytest.fixture

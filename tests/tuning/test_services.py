@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.tuning.weeks import run, week
 from tuning import services
 from tuning.evidence import logged_searches
 from tuning.models import ClusterDecision, TuningRun
-from tuning.services import recover, roll_back, run_carry_out, weekly
+from tuning.services import recover, roll_back, run_carry_out
 
 pytestmark = pytest.mark.django_db
 State = TuningRun.State
@@ -63,7 +63,7 @@ def test_evidence_is_used_once(bad_start: ParameterSet, held_out: None, make_use
 
 
 def test_the_held_out_halves_take_turns(
-    bad_start: ParameterSet, held_out: None, monkeypatch: pytest.MonkeyPatch
+    bad_start: ParameterSet, held_out: None, short_search: None, make_user: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns = []
     plan_week = services.plan_week
@@ -73,12 +73,22 @@ def test_the_held_out_halves_take_turns(
         return plan_week(*args, turn=turn, **more)
 
     monkeypatch.setattr(services, "plan_week", seen)
-    for kind in ("manual", "dry_run", "dry_run", "manual"):
+    for kind in ("manual", "dry_run"):  # without evidence nothing is looked for, and no half has judged
         run(kind)
-    # One that failed, or only waited, has looked for nothing.
-    TuningRun.objects.create(kind="manual", requested_by="test", state=State.FAILED)
+    week(make_user, bad_start, searches=30)
+    assert run().state in (State.LIVE, State.REJECTED)
+    # A set taken back and an encoder are no turns, nor is a run that failed: the same half would judge again.
+    for kind, state in (("follow_up", State.LIVE), ("encoder", State.REJECTED), ("manual", State.FAILED)):
+        TuningRun.objects.create(kind=kind, requested_by="test", state=state, base=bad_start)
+    for kind in ("dry_run", "scheduled", "manual"):
+        run(kind)
+    assert turns == [0, 0, 0, 1, 1, 1]
+    ClusterDecision.objects.create(
+        run=TuningRun.objects.get(kind="scheduled"), cluster=7, searches=30, examiners=3, action="weights",
+        state="rejected", reason="Worse.",
+    )  # fmt: skip
     run()
-    assert turns == [0, 1, 1, 1, 2]
+    assert turns[-1] == 2
 
 
 def test_too_little_evidence_waits_and_is_kept(bad_start: ParameterSet, held_out: None, make_user: Any) -> None:
@@ -99,16 +109,6 @@ def test_searches_under_other_descriptors_are_no_evidence(
     assert len(logged_searches(live, timezone.now(), names=DESCRIPTORS)) == 3
     other = replace(live, descriptors_version="d-other")
     assert logged_searches(other, timezone.now(), names=DESCRIPTORS) == []
-
-
-def test_the_weekly_run_happens_once_a_week(bad_start: ParameterSet, held_out: None, make_user: Any) -> None:
-    week(make_user, bad_start)
-    monday = datetime(2026, 11, 23, 3, tzinfo=UTC)
-    assert weekly(now=monday) == State.LIVE
-    assert weekly(now=monday + timedelta(days=2)) == State.LIVE
-    assert TuningRun.objects.count() == 1 and TuningRun.objects.get().period == "2026-W48"
-    weekly(now=monday + timedelta(days=7))
-    assert TuningRun.objects.count() == 2
 
 
 def test_a_set_that_went_live_meanwhile_is_not_overwritten(
@@ -170,7 +170,7 @@ def test_silent_runs_are_tried_again_and_given_up_after_the_third_time(
     dead = make(kind="manual", state="running", requested_by="x", heartbeat_at=old, attempts=1)
     hopeless = make(kind="manual", state="running", requested_by="x", heartbeat_at=old, attempts=3)
     busy = make(kind="manual", state="running", requested_by="x", heartbeat_at=timezone.now(), attempts=1)
-    assert recover() == {"requeued": 1, "given_up": 1, "sent": 1}
+    assert recover() == {"requeued": 1, "given_up": 1, "again": 0, "sent": 1}
     states = [TuningRun.objects.get(pk=r.pk).state for r in (dead, hopeless, busy)]
     assert states == ["queued", "failed", "running"] and sent == [dead.pk]
     assert recover()["sent"] == 0  # not again at once

@@ -15,7 +15,7 @@ from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.parameters import ClusterParameters, Parameters
 from search.selectors import live_parameter_set
 from tests.factories import done_search, live_set
-from tuning import overview
+from tuning import overview, schedule
 from tuning.models import ClusterDecision, TuningRun
 
 pytestmark = pytest.mark.django_db
@@ -78,8 +78,8 @@ def test_an_empty_service_says_what_will_come(page: Client) -> None:
 def test_the_front_page_shows_what_is_live_and_when_the_next_run_comes(page: Client) -> None:
     made = second_set()
     monday, _ = CrontabSchedule.objects.get_or_create(minute="0", hour="3", day_of_week="1")
-    PeriodicTask.objects.create(name="Weekly tuning", task=overview.WEEKLY_TASK, crontab=monday)
-    due = overview.next_scheduled()
+    PeriodicTask.objects.create(name="Tuning", task=schedule.TASK, crontab=monday)
+    due = schedule.next_scheduled()
     assert due is not None and timedelta() < due - timezone.now() <= timedelta(days=7, minutes=1)
     assert (due.isoweekday(), due.hour, due.minute) == (1, 3, 0)
     text = body(page.get("/tuning/"))

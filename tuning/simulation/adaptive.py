@@ -102,13 +102,12 @@ class Adaptive(Static):
             resting={c: "It rests after a rollback." for c, until in self._resting.items() if week <= until},
             earlier=[one.search for one in self.evidence.used(self.parameters, EARLIER)],
             seed=self.run_seed(week),
-            turn=week,
+            turn=sum(plan.judged for plan in self.plans),
         )
         self.evidence.use(week, plan)
         self.plans.append(plan)
         if not plan.changed:
-            looked = any(p.state == "rejected" for p in plan.proposals) or plan.verdict is not None
-            return back or Step("rejected" if looked else "none", plan.reason)
+            return back or Step("rejected" if plan.judged else "none", plan.reason)
         self._promoted = (week, self.parameters)
         self.parameters = plan.parameters
         return Step("promoted", plan.reason)
