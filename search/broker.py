@@ -6,13 +6,16 @@ from typing import Any
 import redis
 from django.conf import settings
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 log = logging.getLogger(__name__)
 
 
 def connect() -> redis.Redis:
     url = settings.CELERY_BROKER_URL.replace("redis+socket://", "unix://")
-    return redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=2)
+    # The library's own retries would make whoever asks wait for many seconds while the broker is away.
+    return redis.Redis.from_url(url, socket_connect_timeout=1, socket_timeout=2, retry=Retry(NoBackoff(), 0))
 
 
 def send(task: Any, *arguments: Any) -> bool:

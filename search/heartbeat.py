@@ -1,49 +1,178 @@
-"""Which search workers are alive: a key per worker in the broker that expires when the worker does."""
+"""What shows that a process gets on: a counter in a file for the watchdog beside it, and in the broker for everyone.
+
+It counts on only while nothing in the process stands still (search.progress). Nobody compares clocks: whoever watches
+looks for how long, by its own monotonic clock, a counter has not changed. So a clock that is set neither kills the
+living nor keeps the dead alive, although the broker forgets keys by the clock of its machine.
+"""
 
 import contextlib
 import json
+import logging
+import mmap
 import os
 import socket
+import struct
 import threading
+import time
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import redis
+from django.conf import settings
 
+from search import progress
 from search.broker import connect
 
-_PREFIX = "tmportal:search-worker:"
-_TTL_SECONDS = 6
-_INTERVAL_SECONDS = 2.0
+log = logging.getLogger(__name__)
+
+SEARCH_WORKER = "search-worker"
+_PREFIX = "tmportal:alive:"
+_TTL_SECONDS = 10  # only sweeps up after processes that never come back; the counter says who lives
+_SILENCE_SECONDS = 8.0
+_INTERVAL_SECONDS = 1.0
+_PAUSE_SECONDS = 5.0  # between two beats: the process itself was stopped
 # Not the pid alone: a new container may well get the pid of the one that died.
 WORKER = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}"
 
+_BEAT = struct.Struct("<QQQ")  # pid, beats, 1 where something stands still
 
-def alive() -> dict[str, dict[str, Any]]:
-    """Live workers and what they serve. Raises redis.RedisError when the broker does not answer."""
+
+@dataclass(frozen=True)
+class Beat:
+    pid: int
+    count: int
+    stands: bool
+
+
+def role() -> str:
+    """Which program of the service this process is; empty for a command."""
+    return os.environ.get("TM_ROLE", "")
+
+
+def beat_file(name: str) -> Path:
+    return Path(settings.TM_DATA_DIR) / "run" / f"{name}.beat"
+
+
+def read(name: str) -> Beat | None:
+    """The last beat of a program on this machine; None when it never had one."""
+    try:
+        pid, count, stands = _BEAT.unpack(beat_file(name).read_bytes()[: _BEAT.size])
+    except (OSError, struct.error):
+        return None
+    return Beat(pid, count, bool(stands))
+
+
+class _Seen:
+    """What this process has seen of each counter: the last value, and when it last moved by its own clock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: dict[str, tuple[int, float, dict[str, Any]]] = {}
+
+    def update(self, found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Who is alive, after a look at all counters. One that is seen for the first time counts as alive."""
+        now = time.monotonic()
+        with self._lock:
+            for key, told in found.items():
+                known = self._last.get(key)
+                if known is None or known[0] != told["beats"]:
+                    self._last[key] = (told["beats"], now, told)
+            # A key that the broker has just forgotten was seen moving a moment ago all the same.
+            living = {key: told for key, (_, moved, told) in self._last.items() if now - moved < _SILENCE_SECONDS}
+            for key in set(self._last) - set(found) - set(living):
+                del self._last[key]
+        return living
+
+
+_seen = _Seen()
+
+
+def alive(role: str = SEARCH_WORKER) -> dict[str, dict[str, Any]]:
+    """Live processes of a role, on any machine, and what they say of themselves.
+
+    Roles are the names of the programs that beat: "search-worker", "tuning-worker", "beat", "web".
+    Raises redis.RedisError when the broker does not answer.
+    """
+    prefix = f"{_PREFIX}{role}:"
     with connect() as client:
-        keys = [key.decode() for key in client.scan_iter(f"{_PREFIX}*")]
-        return {
-            key.removeprefix(_PREFIX): json.loads(value)
-            for key, value in zip(keys, client.mget(keys) if keys else [], strict=True)
-            if value
-        }
+        keys = [key.decode() for key in client.scan_iter(f"{_PREFIX}*", count=1000)]
+        values = client.mget(keys) if keys else []
+    living = _seen.update({key: json.loads(value) for key, value in zip(keys, values, strict=True) if value})
+    return {
+        key.removeprefix(prefix): {name: value for name, value in told.items() if name != "beats"}
+        for key, told in living.items()
+        if key.startswith(prefix)
+    }
 
 
-def start(status: Callable[[], dict[str, Any]]) -> threading.Event:
-    """Beat in a daemon thread until the returned event is set; a broker that is away is tried again."""
-    stop = threading.Event()
+class _File:
+    """The counter in a mapped file: a beat needs no room on the disk and cannot wait for it."""
 
-    def beat() -> None:
-        client = connect()
-        while not stop.is_set():
-            # A broker that is away: the next beat tries again; health reports it meanwhile.
-            with contextlib.suppress(redis.RedisError):
-                client.set(_PREFIX + WORKER, json.dumps(status()), ex=_TTL_SECONDS)
-            stop.wait(_INTERVAL_SECONDS)
+    def __init__(self, name: str) -> None:
+        path = beat_file(name)
+        if not path.is_file() or path.stat().st_size < _BEAT.size:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(bytes(_BEAT.size))
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), _BEAT.size)
+
+    def write(self, count: int, *, stands: bool) -> None:
+        self._map[:] = _BEAT.pack(os.getpid(), count, stands)
+
+
+class _Heart:
+    """The beats of this process. One broken beat (no disk, no broker) does not end the next."""
+
+    def __init__(self, status: Callable[[], dict[str, Any]], away: Callable[[], None]) -> None:
+        self.key = f"{_PREFIX}{role()}:{WORKER}"
+        self._status, self._away = status, away
+        self._client = connect()
+        self._file: _File | None = None
+        self._count = 0
+
+    def beat(self) -> None:
+        standing = progress.standing()
+        if standing:
+            log.error("%s stands still: %s", role(), standing)
+        self._count += not standing
+        try:
+            self._file = self._file or _File(role())
+            self._file.write(self._count, stands=bool(standing))
+        except OSError as error:
+            log.warning("no beat in a file: %s", error)
+        if standing:
+            return
+        try:
+            self._client.set(self.key, json.dumps({**self._status(), "beats": self._count}), ex=_TTL_SECONDS)
+        except (redis.RedisError, OSError):
+            self._away()
+
+    def end(self) -> None:
         with contextlib.suppress(redis.RedisError):
-            client.delete(_PREFIX + WORKER)
+            self._client.delete(self.key)
 
-    threading.Thread(target=beat, name="heartbeat", daemon=True).start()
+
+def start(status: Callable[[], dict[str, Any]] = dict, *, away: Callable[[], None] = lambda: None) -> threading.Event:
+    """Beat for this process's role in a daemon thread until the returned event is set.
+
+    `status` is what `alive` tells of it; `away` is called at each beat at which the broker does not answer.
+    """
+    stop = threading.Event()
+    heart = _Heart(status, away)
+
+    def run() -> None:
+        last = time.monotonic()
+        while True:
+            if time.monotonic() - last > _PAUSE_SECONDS:
+                progress.excuse()
+            last = time.monotonic()
+            heart.beat()
+            if stop.wait(_INTERVAL_SECONDS):
+                break
+        heart.end()
+
+    threading.Thread(target=run, name="heartbeat", daemon=True).start()
     return stop

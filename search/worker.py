@@ -1,30 +1,62 @@
-"""What a search worker does besides tasks: load the engine before it takes work, and show that it lives."""
+"""What a worker does besides tasks: load the engine before it takes work, and show that it gets on."""
 
-import os
+import threading
 from typing import Any
 
 from celery.signals import worker_init, worker_ready, worker_shutting_down
+from celery.worker.consumer import Consumer as CeleryConsumer
 
-from search import heartbeat
+from search import heartbeat, progress
 from search.engine import engine
 
-_beats: list[Any] = []
+_LOADING_SECONDS = 300
+_TURN_SECONDS = 10
+
+_beats: list[threading.Event] = []
+_turns: list[progress.Work] = []
 
 
-def _searches() -> bool:
-    return os.environ.get("TM_ROLE") == "search-worker"
+class Consumer(CeleryConsumer):
+    """Celery's loop that takes messages; it also turns while it waits for a broker that is away."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        connect = conn.ensure_connection
+
+        def ensure_connection(errback: Any, max_retries: Any, callback: Any) -> Any:
+            def turn() -> None:
+                _turn()
+                callback()
+
+            return connect(errback, max_retries, callback=turn)
+
+        conn.ensure_connection = ensure_connection
+        return super().ensure_connected(conn)
+
+
+def _turn() -> None:
+    for turns in _turns:
+        turns.step()
+
+
+def _status() -> dict[str, Any]:
+    return engine.status() if heartbeat.role() == heartbeat.SEARCH_WORKER else {}
 
 
 @worker_init.connect
-def _warm(**_: Any) -> None:
-    if _searches():
-        engine.warm()
+def _begin(**_: Any) -> None:
+    if not heartbeat.role():
+        return
+    _beats.append(heartbeat.start(_status, away=_turn))
+    if heartbeat.role() == heartbeat.SEARCH_WORKER:
+        with progress.work("loading the models", limit=_LOADING_SECONDS):
+            engine.warm()
 
 
 @worker_ready.connect
-def _show_life(**_: Any) -> None:
-    if _searches():
-        _beats.append(heartbeat.start(engine.status))
+def _watch_the_loop(sender: Any, **_: Any) -> None:
+    if heartbeat.role():
+        _turns.append(progress.loop("the loop that takes tasks", limit=_TURN_SECONDS))
+        sender.timer.call_repeatedly(1.0, _turn)
 
 
 @worker_shutting_down.connect

@@ -124,6 +124,7 @@ CELERY_TASK_ROUTES = {
     "tuning.tasks.*": {"queue": "tuning"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CONSUMER = "search.worker:Consumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
@@ -152,7 +153,8 @@ CSRF_COOKIE_SECURE = TM_HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if TM_HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = TM_HTTPS
 SECURE_HSTS_PRELOAD = TM_HTTPS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TM_BEHIND_PROXY") else None
+TM_BEHIND_PROXY = env.flag("TM_BEHIND_PROXY")  # tmportal.web believes its X-Forwarded-For and -Proto, and no one else's
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TM_BEHIND_PROXY else None
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 X_FRAME_OPTIONS = "DENY"
@@ -228,5 +230,6 @@ LOGGING = {
         "celery.redirected": {"level": "WARNING"},
         "django_celery_beat": {"level": "WARNING"},
         "faiss": {"level": "WARNING"},
+        "waitress.queue": {"level": "ERROR"},  # a line for each request that waits for a thread
     },
 }

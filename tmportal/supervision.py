@@ -61,20 +61,6 @@ def programs(data_dir: Path) -> dict[str, list[str]]:
     python = sys.executable
     celery = [python, "-m", "celery", "--app", "tmportal", "--quiet"]
     level = ["--loglevel", "WARNING", "--without-mingle", "--without-gossip"]
-    web = [python, "-m", "gunicorn", "tmportal.wsgi", "--bind", f"{settings.TM_BIND}:{settings.TM_PORT}"]
-    web += [
-        "--worker-class",
-        "gthread",
-        "--workers",
-        "1",
-        "--threads",
-        "8",
-        "--timeout",
-        "60",
-        "--graceful-timeout",
-        "5",
-    ]
-    web += ["--worker-tmp-dir", str(data_dir / "run"), "--log-level", "warning", "--no-control-socket"]
     found = {"broker": broker.command(data_dir)} if broker.embedded() else {}
     return found | {
         "search-worker": [*celery, "worker", "-Q", "search", "-P", "threads", "-c", "3", "-n", "search@%%h", *level],
@@ -92,7 +78,7 @@ def programs(data_dir: Path) -> dict[str, list[str]]:
             *level,
         ],
         "beat": [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""],
-        "web": web,
+        "web": [python, "-m", "tmportal.web"],
     }
 
 

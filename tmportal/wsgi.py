@@ -1,4 +1,4 @@
-"""WSGI entry point for gunicorn."""
+"""WSGI entry point for any server; `make run` serves it with tmportal.web."""
 
 import os
 

@@ -100,7 +100,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Which workers the broker says are alive; sent ids are collected instead of sent."""
     living: dict[str, Any] = {}
     sent: list[str] = []
-    monkeypatch.setattr(heartbeat, "alive", lambda: living)
+    monkeypatch.setattr(heartbeat, "alive", lambda *_: living)
     monkeypatch.setattr(services, "search_send", lambda search: sent.append(str(search.pk)) or True)
     return {"living": living, "sent": sent}
 
