@@ -7,9 +7,7 @@
 A directory is complete and is never changed once the pointer has named it.
 """
 
-import os
 import re
-import uuid
 from pathlib import Path
 
 from django.conf import settings
@@ -17,6 +15,7 @@ from django.conf import settings
 from search.errors import NotThere, Unavailable
 from search.retrieval.calibration import Calibration
 from search.retrieval.describe import WEIGHTS
+from search.retrieval.durable import remove_whole, write_whole
 from search.retrieval.first_weights import FirstWeights
 
 SHIPPED = "shipped"
@@ -76,15 +75,10 @@ def first_weights() -> FirstWeights:
 
 
 def activate(encoder_id: str | None) -> None:
-    """Point at an encoder of the office, or back at the shipped one (None)."""
+    """Point at an encoder of the office, or back at the shipped one (None); durable when this returns."""
     pointer = folder() / POINTER
     if encoder_id is None:
-        pointer.unlink(missing_ok=True)
+        remove_whole(pointer)
         return
     directory(encoder_id)
-    hidden = folder() / f".{POINTER}.{uuid.uuid4().hex[:8]}"
-    with hidden.open("w", encoding="utf-8") as file:
-        file.write(encoder_id + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    hidden.replace(pointer)
+    write_whole(pointer, encoder_id + "\n")

@@ -1,13 +1,14 @@
-"""Files of the register and of searches, under MEDIA_ROOT; written aside and renamed, never half there."""
+"""Files of the register and of searches, under MEDIA_ROOT. They are on disk before the rows that name them."""
 
 import hashlib
 import io
-import uuid
 from pathlib import Path
 
 import numpy as np
 from django.conf import settings
 from PIL import Image
+
+from search.retrieval.durable import write_whole
 
 THUMBNAIL_SIDE = 256
 PREVIEW_SIDE = 512
@@ -26,15 +27,14 @@ def path_of(name: str) -> Path:
 
 
 def write(name: str, data: bytes) -> str:
-    path = path_of(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        partial.write_bytes(data)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    """Whole and on disk when this returns."""
+    write_whole(path_of(name), data)
     return name
+
+
+def write_cache(name: str, data: bytes) -> None:
+    """Whole, but a power cut may take or damage it: for what can be made again, and whose reader notices."""
+    write_whole(path_of(name), data, synced=False)
 
 
 def read(name: str) -> bytes:

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 def query_keep(search: Search, query: Description, descriptors_version: str) -> None:
     """A cache: where it cannot be written, the image is described again when somebody asks."""
     try:
-        media.write(_name(search), pack(query, descriptors_version))
+        media.write_cache(_name(search), pack(query, descriptors_version))
     except OSError as error:
         log.warning("the description of search %s was not kept: %s", search.pk, error)
 

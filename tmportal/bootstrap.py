@@ -1,16 +1,20 @@
 """Makes an installation out of an empty data directory, and brings an old one up to date. Safe to repeat."""
 
+import fcntl
 import json
 import os
 import secrets
+import shutil
 from pathlib import Path
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
+from django.db import transaction
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
+from search.retrieval.durable import make_folder, remove_whole, sync_tree, write_whole
 from search.roles import ADMINISTRATOR, EXAMINER
 from tuning import schedule
 
@@ -18,17 +22,13 @@ DEMO_LOGINS = "demo-logins.json"
 
 
 def write_private(path: Path, text: str) -> None:
-    """A file only its owner can read, whole or not at all."""
-    partial = path.with_suffix(".partial")
-    partial.unlink(missing_ok=True)
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    partial.replace(path)
+    """A file only its owner can read; whole and on disk when this returns."""
+    write_whole(path, text, mode=0o600)
 
 
 def ensure_data_dir() -> None:
     for name in ("run", "log", "media", "static"):
-        (settings.TM_DATA_DIR / name).mkdir(parents=True, exist_ok=True)
+        make_folder(settings.TM_DATA_DIR / name)
 
 
 def ensure_secret_key() -> None:
@@ -43,7 +43,14 @@ def ensure_database() -> None:
 
 
 def ensure_static() -> None:
+    """Collected anew where that was cut off before: collectstatic takes a half-written file for a whole one."""
+    whole = settings.STATIC_ROOT / ".whole"
+    if not whole.is_file():
+        shutil.rmtree(settings.STATIC_ROOT, ignore_errors=True)
+    remove_whole(whole)
     call_command("collectstatic", interactive=False, verbosity=0)
+    sync_tree(settings.STATIC_ROOT)
+    write_whole(whole, "")
 
 
 def ensure_roles() -> None:
@@ -100,22 +107,25 @@ def ensure_demo_users() -> dict[str, dict[str, str]]:
         write_private(path, json.dumps(logins, indent=1))
     logins = json.loads(path.read_text())
     for role, login in logins.items():
-        user, made = get_user_model().objects.get_or_create(
-            username=login["name"], defaults={"is_staff": role == ADMINISTRATOR}
-        )
-        if made:
-            user.set_password(login["password"])
-            user.save()
-            user.groups.set([Group.objects.get(name=role)])
+        with transaction.atomic():  # with password and role, or not at all
+            user, made = get_user_model().objects.get_or_create(
+                username=login["name"], defaults={"is_staff": role == ADMINISTRATOR}
+            )
+            if made:
+                user.set_password(login["password"])
+                user.save()
+                user.groups.set([Group.objects.get(name=role)])
     return logins
 
 
 def bootstrap(*, demo: bool) -> dict[str, dict[str, str]]:
     """Everything an installation needs besides marks. Returns the demo logins, if any."""
     ensure_data_dir()
-    ensure_secret_key()
-    ensure_database()
-    ensure_static()
-    ensure_roles()
-    ensure_schedule()
-    return ensure_demo_users() if demo else {}
+    with (settings.TM_DATA_DIR / "run" / "bootstrap.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # two at once would make two keys and two passwords of one account
+        ensure_secret_key()
+        ensure_database()
+        ensure_static()
+        ensure_roles()
+        ensure_schedule()
+        return ensure_demo_users() if demo else {}

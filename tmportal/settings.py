@@ -80,8 +80,9 @@ _SQLITE = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": TM_DATA_DIR / "tmportal.sqlite3",
     "OPTIONS": {
-        # Readers never wait for the writer (WAL); writers queue instead of failing (IMMEDIATE + timeout).
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000;",
+        # Readers never wait for the writer (WAL); writers queue instead of failing (IMMEDIATE + timeout). A commit is
+        # on disk when it returns (FULL): NORMAL syncs the log only at checkpoints, and a power cut takes the rest.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32000;",
         "transaction_mode": "IMMEDIATE",
         "timeout": 30,
     },

@@ -26,6 +26,7 @@ from search.retrieval.calibration import Calibration
 from search.retrieval.describe import Describer, encoder_in
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.device import device_name
+from search.retrieval.durable import make_folder, write_whole
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.first_weights import FirstWeights
 from search.retrieval.fitting import fit_whitenings, listed_pairs
@@ -140,7 +141,7 @@ def _judged(
     first.save(folder / "first_weights.json")
     candidate = HeldOutMarks.described(describer, progress=progress)
     calibration = _calibration(candidate, first, describer.version)
-    (folder / "calibration.json").write_text(json.dumps(calibration.to_json(), indent=1) + "\n", "utf-8")
+    write_whole(folder / "calibration.json", json.dumps(calibration.to_json(), indent=1) + "\n")
     progress(0, 1, "judging the encoder on held-out marks")
     after = candidate.queries("validate", calibration, None)
     now = HeldOutMarks.described(engine.describer, progress=progress).queries(
@@ -194,7 +195,7 @@ def _begun(requested_by: str, searches: int) -> TuningRun:
     )  # fmt: skip
     run.encoder = f"{now:%Y%m%dT%H%M%S}-{run.pk}"
     run.save()
-    (encoders.folder() / run.encoder).mkdir(parents=True)
+    make_folder(encoders.folder() / run.encoder)
     return run
 
 

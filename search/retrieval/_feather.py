@@ -6,7 +6,6 @@ number, are little-endian bytes (float16 vectors, int32 boxes).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ _BOX_BYTES = 16
 
 
 def write_table(path: Path, table: MarkTable, extra: Mapping[str, pa.Array | Sequence[Any]]) -> None:
-    """Write `table` and columns of the same length; the file is on disk when this returns."""
+    """Write `table` and columns of the same length."""
     columns: dict[str, Any] = {"number": pa.array(list(table.numbers), pa.string())}
     for name, values in extra.items():
         columns[name] = values if isinstance(values, pa.Array) else pa.array(list(values))
@@ -38,8 +37,6 @@ def write_table(path: Path, table: MarkTable, extra: Mapping[str, pa.Array | Seq
     columns["boxes"] = _blobs(table.offsets, np.ascontiguousarray(table.boxes, "<i4"))
     made = pa.table(columns)
     feather.write_feather(made, str(path), compression="uncompressed", chunksize=max(len(table), 1))
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def read_table(path: Path) -> tuple[MarkTable, dict[str, list[Any]]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from search.retrieval._feather import read_table, write_table
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import Clusters
 from search.retrieval.descriptors import VECTOR_DESCRIPTORS
+from search.retrieval.durable import sync_tree
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.engines import VectorIndex, build_index, load_index
 from search.retrieval.engines.hamming import HammingIndex, build_hamming
@@ -153,8 +153,7 @@ def write_snapshot(
     }
     manifest["seal"] = seal(manifest)
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1), "utf-8")
-    for path in folder.rglob("*"):
-        _sync(path)
+    sync_tree(folder)
     return snapshot_id
 
 
@@ -270,11 +269,3 @@ def _records(numbers: NDArray[np.object_], extra: dict[str, list[Any]]) -> list[
         extra["image_sha256"], strict=True,
     )  # fmt: skip
     return [MarkRecord(str(n), tuple(nice), j, s, filed, sha) for n, nice, j, s, filed, sha in rows]
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from search.retrieval.durable import write_whole
 from search.retrieval.parameters import ClusterParameters
 
 SHIPPED = Path(__file__).parent / "weights" / "first_weights.json"
@@ -81,4 +82,4 @@ class FirstWeights:
         return cls.from_json(json.loads(path.read_text("utf-8")))
 
     def save(self, path: Path = SHIPPED) -> None:
-        path.write_text(json.dumps(self.to_json(), indent=1) + "\n", "utf-8")
+        write_whole(path, json.dumps(self.to_json(), indent=1) + "\n")

@@ -40,6 +40,7 @@ from search.retrieval._snapshot_files import (
 )
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import Clusters, fit_clusters
+from search.retrieval.durable import make_folder, sync, write_whole
 from search.retrieval.hashing.head import HashHead
 from search.retrieval.integrity import Pace
 from search.retrieval.records import Filters, MarkRecord
@@ -138,7 +139,7 @@ class SnapshotStore:
         probe: makes the search that is kept with the snapshot. progress: called with (stage, done, total).
         A process killed at any instant leaves CURRENT on a complete snapshot. ValueError without marks.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
+        make_folder(self.root)
         with self._turn():
             self._sweep()
             table, rows, left_out = _join(records, metadata)
@@ -166,7 +167,7 @@ class SnapshotStore:
             except BaseException:
                 shutil.rmtree(hidden, ignore_errors=True)
                 raise
-            _sync(self.root)
+            sync(self.root)
             self.activate(snapshot_id)
         return snapshot_id
 
@@ -174,13 +175,7 @@ class SnapshotStore:
         """Make a complete snapshot the live one (also the way back to an older one)."""
         if not (self.root / snapshot_id / "manifest.json").is_file():
             raise SnapshotRefused(f"There is no complete snapshot {snapshot_id!r}.")
-        hidden = self.root / f".{_POINTER}.{os.getpid()}"
-        with hidden.open("w", encoding="utf-8") as file:
-            file.write(snapshot_id + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        hidden.replace(self.root / _POINTER)
-        _sync(self.root)
+        write_whole(self.root / _POINTER, snapshot_id + "\n")
 
     def prune(self, keep: int = 3) -> list[str]:
         """Delete all but the `keep` newest snapshots and the live one; returns what was deleted.
@@ -192,9 +187,11 @@ class SnapshotStore:
             kept = {*self.ids()[-keep:], live} if keep else {live}
             old = sorted(p.name for p in self.root.glob("[0-9]*") if p.is_dir() and p.name not in kept)
             for name in old:
-                # The manifest goes first: a directory half deleted is not a snapshot any more.
-                (self.root / name / "manifest.json").unlink(missing_ok=True)
-                shutil.rmtree(self.root / name)
+                # Under a hidden name first: a directory half deleted is not a snapshot any more.
+                doomed = self.root / f"{_BUILDING}{name}"
+                (self.root / name).replace(doomed)
+                sync(self.root)
+                shutil.rmtree(doomed)
         return old
 
     def _kept_clusters(self, descriptors_version: str) -> Clusters | None:
@@ -234,15 +231,6 @@ def _join(records: MarkTable | VectorStore, metadata: Sequence[MarkRecord]) -> t
         raise ValueError("None of the marks has been described yet; there is nothing to publish.")
     table = records.take(np.array([places[m.number] for m in rows]))
     return table, rows, len(metadata) - len(rows)
-
-
-def _sync(folder: Path) -> None:
-    """Make renames inside `folder` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 __all__ = [

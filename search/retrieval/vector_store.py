@@ -22,6 +22,7 @@ import numpy as np
 
 from search.retrieval._feather import read_columns, read_table, write_table
 from search.retrieval.description import Description
+from search.retrieval.durable import TEMPORARY, make_folder, put
 from search.retrieval.integrity import file_digest
 from search.retrieval.table import MarkTable
 
@@ -64,14 +65,17 @@ class VectorStore:
         """Write one segment, durably; None when there is nothing to write."""
         if not marks:
             return None
-        self._folder.mkdir(parents=True, exist_ok=True)
         table = MarkTable.of([m.number for m in marks], [m.description for m in marks])
         # Names sort by time, so that of two descriptions of one mark the later one wins.
+        make_folder(self._folder)
         time_ns = f"{time.time_ns():020d}"
-        hidden = self._folder / f"{time_ns}.{os.getpid()}.tmp"
-        write_table(hidden, table, {"image_sha256": [m.image_sha256 for m in marks]})
-        path = self._folder / f"{time_ns}-{file_digest(hidden)}.feather"
-        hidden.replace(path)
+        hidden = self._folder / f".{time_ns}.{os.getpid()}{TEMPORARY}"
+        try:
+            write_table(hidden, table, {"image_sha256": [m.image_sha256 for m in marks]})
+            path = self._folder / f"{time_ns}-{file_digest(hidden)}.feather"
+            put(hidden, path)
+        finally:
+            hidden.unlink(missing_ok=True)
         return path
 
     def seal(self) -> int:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from search.retrieval.durable import write_whole
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.vienna_table import CATEGORIES, DIVISIONS
 
@@ -102,16 +103,14 @@ class Vienna:
         return np.asarray(np.maximum.reduceat(cosines, np.searchsorted(self.owners, np.arange(len(CODES))), axis=1))
 
     def save(self, path: Path) -> None:
-        """Half precision, under another name first."""
+        """Half precision."""
         from safetensors.numpy import save
 
         content: dict[str, NDArray[Any]] = {
             "keywords": self.keywords.astype(np.float16), "owners": self.owners.astype(np.int16),
             "mean": self.mean.astype(np.float32), "deviation": self.deviation.astype(np.float32),
         }  # fmt: skip
-        partial = path.with_suffix(".tmp")
-        partial.write_bytes(save(content))
-        partial.replace(path)
+        write_whole(path, save(content))
 
     @classmethod
     def load(cls, path: Path) -> Vienna:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from search.retrieval.durable import whole_file
 from search.retrieval.pooling import Vectors, unit
 
 
@@ -73,7 +74,8 @@ class Whitening:
 
     def save(self, path: Path) -> None:
         """Write an .npz without pickles."""
-        np.savez(path, mean=self.mean, matrix=self.matrix)
+        with whole_file(path) as hidden, hidden.open("wb") as file:
+            np.savez(file, mean=self.mean, matrix=self.matrix)
 
     @classmethod
     def load(cls, path: Path) -> Whitening:

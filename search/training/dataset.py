@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from search.retrieval.durable import whole_file, write_whole
+
 MARKS, INDEX = "marks.npy", "index.json"
 ALONE = -1
 """The family number of a mark without known relatives."""
@@ -98,7 +100,7 @@ class NewMark:
 def write_marks(folder: Path, marks: Iterable[NewMark], *, side: int, source: dict[str, object]) -> int:
     """Write training data mark by mark, whatever their number; returns how many. It is data once it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
-    raw, partial = folder / "marks.raw", folder / f"tmp-{MARKS}"
+    raw = folder / "marks.raw"
     names, families, kinds = [], [], []
     with raw.open("wb") as file:
         for mark in marks:
@@ -110,8 +112,8 @@ def write_marks(folder: Path, marks: Iterable[NewMark], *, side: int, source: di
             kinds.append(mark.kind)
     shape = (len(names), side, side)
     grey = np.memmap(raw, np.uint8, "r", shape=shape) if names else np.zeros(shape, np.uint8)
-    np.save(partial, grey)
-    partial.replace(folder / MARKS)
+    with whole_file(folder / MARKS) as hidden, hidden.open("wb") as file:
+        np.save(file, grey)
     raw.unlink()
     write_index(folder, names, families, kinds, source)
     return len(names)
@@ -120,8 +122,6 @@ def write_marks(folder: Path, marks: Iterable[NewMark], *, side: int, source: di
 def write_index(
     folder: Path, names: Sequence[str], families: Sequence[int], kinds: Sequence[str], source: dict[str, object]
 ) -> None:
-    """Write `index.json` under another name first: data without an index is not yet data."""
+    """Write `index.json`: data without an index is not yet data."""
     content = {"names": list(names), "families": list(families), "kinds": list(kinds), "source": source}
-    partial = folder / f"{INDEX}.tmp"
-    partial.write_text(json.dumps(content) + "\n", "utf-8")
-    partial.replace(folder / INDEX)
+    write_whole(folder / INDEX, json.dumps(content) + "\n")

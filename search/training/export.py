@@ -11,6 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from search.retrieval.durable import write_whole
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLite0
 from search.retrieval.encoders.trademark import ARCHITECTURE, POOLING, tensors_digest
 from search.training.network import plain
@@ -54,14 +55,12 @@ def save_encoder(
     computed = {*facts, "file", "sha256", "bytes"}
     if computed & set(metadata):
         raise ValueError(f"The metadata must not give {', '.join(sorted(computed & set(metadata)))}.")
-    partial = path.with_suffix(".safetensors.tmp")
     content = _in_order(save(tensors, metadata={**facts, "sha256": tensors_digest(tensors)}))
-    partial.write_bytes(content)
     sha = hashlib.sha256(content).hexdigest()
     card = {"file": path.name, "sha256": sha, "bytes": len(content), **facts, **metadata}
     # The card last: weights without their card are refused, a card without its weights as well.
-    partial.replace(path)
-    _write(path.with_suffix(".json"), json.dumps(card, indent=1, ensure_ascii=False) + "\n")
+    write_whole(path, content)
+    write_whole(path.with_suffix(".json"), json.dumps(card, indent=1, ensure_ascii=False) + "\n")
     return sha
 
 
@@ -97,9 +96,3 @@ def _in_order(content: bytes) -> bytes:
     header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
     header += b" " * (-len(header) % 8)
     return len(header).to_bytes(8, "little") + header + content[8 + length :]
-
-
-def _write(path: Path, text: str) -> None:
-    partial = path.with_suffix(".json.tmp")
-    partial.write_text(text, "utf-8")
-    partial.replace(path)

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from search.retrieval.durable import whole_file
+
 CHECKPOINT = "checkpoint.pt"
 
 Report = Callable[[int, Mapping[str, float]], None]
@@ -77,15 +79,13 @@ class TrainingRun(ABC, Generic[B]):
                     self.save(folder)
 
     def save(self, folder: Path) -> None:
-        """Write the checkpoint under another name first: one that is there is whole."""
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f"{CHECKPOINT}.tmp"
+        """Write the checkpoint: one that is there is whole."""
         ahead = (
             None if self.ahead is None else (torch.from_numpy(self.ahead.rows), torch.from_numpy(self.ahead.families))
         )
         head = {"recipe": self.name, "steps": self.steps, "step": self.step, "ahead": ahead}
-        torch.save({**head, **self.state()}, partial)
-        partial.replace(folder / CHECKPOINT)
+        with whole_file(folder / CHECKPOINT) as hidden:
+            torch.save({**head, **self.state()}, hidden)
 
     def load(self, folder: Path) -> bool:
         """Go on from a checkpoint; False when there is none. ValueError when it is of another recipe."""

@@ -7,7 +7,6 @@ stopped goes on where it was, a second run only compares.
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from search.retrieval.durable import whole_file
 from search.retrieval.imaging import ImageRefused, Picture, decode_picture
 from tuning.evaluation.rows import FIT_MARKS, Source, Vectors
 
@@ -50,12 +50,9 @@ class SegmentCache:
         if self._folder is None:
             self._take(content)
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.npz"
-        hidden = path.with_suffix(f".{os.getpid()}.tmp")
-        with hidden.open("wb") as file:
+        with whole_file(path) as hidden, hidden.open("wb") as file:
             np.savez(file, **content)  # type: ignore[arg-type]
-        hidden.replace(path)
         self._take(path)
 
     def read(self, shas: Sequence[str], column: str, through: Callable[[Vectors], Vectors] | None = None) -> Vectors:

@@ -22,6 +22,7 @@ from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import REPLICATION_K, fit_clusters
 from search.retrieval.crowding import cut_shift
 from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.durable import whole_file
 from search.retrieval.similarity import table_similarities
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import VectorStore
@@ -218,9 +219,7 @@ def save_world(world: World, path: Path) -> None:
         "names": list(world.names), "marks": world.marks, "clusters": world.clusters, "version": world.version,
         "queries": [[q.name, q.group, q.cluster, len(q.relevant), q.late_query] for q in queries],
     }  # fmt: skip
-    partial = path.with_suffix(".tmp")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with partial.open("wb") as file:
+    with whole_file(path) as hidden, hidden.open("wb") as file:
         np.savez(
             file,
             head=np.frombuffer(json.dumps(head).encode(), dtype=np.uint8),
@@ -228,7 +227,6 @@ def save_world(world: World, path: Path) -> None:
             relevant=np.concatenate([q.relevant for q in queries]),
             late=np.concatenate([q.late for q in queries]),
         )
-    partial.replace(path)
 
 
 def load_world(path: Path) -> World:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from search.retrieval.descriptors.vector import Vector, VectorDescriptor
 from search.retrieval.descriptors.whole_pass import WholePass
+from search.retrieval.durable import write_whole
 from search.retrieval.encoders import Seen, WeightsUnusable
 from search.retrieval.normalise import Normalised
 from search.retrieval.pooling import Vectors, unit
@@ -66,9 +67,7 @@ class SemanticHead:
         from safetensors.numpy import save
 
         halves = {name: np.ascontiguousarray(self.parts[name], dtype=np.float16) for name in _PARTS}
-        partial = path.with_suffix(".tmp")
-        partial.write_bytes(save(halves, metadata=dict(self.made_for)))
-        partial.replace(path)
+        write_whole(path, save(halves, metadata=dict(self.made_for)))
 
     @classmethod
     def load(cls, path: Path, *, encoder: str | None = None) -> SemanticHead:

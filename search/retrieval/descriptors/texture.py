@@ -20,6 +20,7 @@ import numpy as np
 
 from search.retrieval.descriptors.vector import Vector, VectorDescriptor
 from search.retrieval.descriptors.whole_pass import WholePass
+from search.retrieval.durable import write_whole
 from search.retrieval.encoders import Reader, Seen, WeightsUnusable, look
 from search.retrieval.normalise import Normalised
 from search.retrieval.pooling import Vectors
@@ -63,13 +64,10 @@ class TextureWeights:
         return cls(Whitening.fit(rows, DIM), made_for)
 
     def save(self, path: Path) -> None:
-        """Write it whole or not at all."""
         from safetensors.numpy import save
 
         parts = {"mean": self.pca.mean, "matrix": np.ascontiguousarray(self.pca.matrix)}
-        partial = path.with_suffix(".tmp")
-        partial.write_bytes(save(parts, metadata=dict(self.made_for)))
-        partial.replace(path)
+        write_whole(path, save(parts, metadata=dict(self.made_for)))
 
     @classmethod
     def load(cls, path: Path) -> TextureWeights:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from search.retrieval.durable import write_whole
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.pooling import Vectors
 
@@ -88,15 +89,9 @@ class HashHead:
             "name": self.name, "bits": self.bits, "sha256": sha, "bytes": len(content),
             "made_for": dict(self.made_for), **self.facts,
         }  # fmt: skip
-        path.parent.mkdir(parents=True, exist_ok=True)
         # The card last: weights without their card are refused, a card without its weights as well.
-        for target, data in (
-            (path, content),
-            (path.with_suffix(".json"), (json.dumps(card, indent=1) + "\n").encode()),
-        ):
-            partial = target.with_name(f"{target.name}.tmp")
-            partial.write_bytes(data)
-            partial.replace(target)
+        write_whole(path, content)
+        write_whole(path.with_suffix(".json"), json.dumps(card, indent=1) + "\n")
         return sha
 
     @classmethod

@@ -24,6 +24,7 @@ import torch
 from numpy.typing import NDArray
 
 from search.retrieval.describe import GENERAL_SIDE, WEIGHTS
+from search.retrieval.durable import whole_file, write_whole
 from search.retrieval.normalise import resized
 from search.retrieval.whitening import Whitening
 from search.training.dataset import DatasetError
@@ -95,7 +96,8 @@ def precompute(
     at = _resume(folder, stamp)
     if at == 0:
         found = _fit_basis(network, grey, channels, device) if basis is None else dict(np.load(basis / _BASIS))
-        np.savez(folder / _BASIS, **found)
+        with whole_file(folder / _BASIS) as hidden, hidden.open("wb") as file:
+            np.savez(file, **found)
     with np.load(folder / _BASIS, allow_pickle=False) as stored:
         mean, matrix = stored["mean"], stored["matrix"]
     arrays = _open(folder, len(grey), channels, whitening.dim, network, fresh=at == 0)
@@ -186,6 +188,4 @@ def _resume(folder: Path, stamp: Mapping[str, Any]) -> int:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    partial = path.with_suffix(".tmp")
-    partial.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-    partial.replace(path)
+    write_whole(path, json.dumps(content, indent=1) + "\n")

@@ -145,8 +145,9 @@ STEPS = [
     (_snapshot_files, "write_table"),
     (_snapshot_files, "build_index"),
     (_snapshot_files, "stamp"),
-    (_snapshot_files, "_sync"),
-    (snapshot, "_sync"),
+    (_snapshot_files, "sync_tree"),
+    (snapshot, "sync"),
+    (snapshot, "write_whole"),
 ]
 
 
@@ -297,6 +298,23 @@ def test_going_back_and_pruning(tmp_path: Path) -> None:
     (tmp_path / lost / "manifest.json").unlink()
     store.activate(ids[3])
     assert store.prune() == [lost] and not (tmp_path / lost).exists()
+
+
+def test_a_prune_that_dies_half_way_leaves_no_half_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = SnapshotStore(tmp_path)
+    ids = [publish(store, 10) for _ in range(2)]
+
+    def die(folder: Path, **_: object) -> None:
+        (folder / "index.faiss").unlink()
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(snapshot.shutil, "rmtree", die)
+        with pytest.raises(Killed):
+            store.prune(keep=1)
+    assert store.ids() == [ids[1]] and store.open().id == ids[1]
+    publish(store, 10)
+    assert not list(tmp_path.glob(".building-*"))
 
 
 def test_the_manifest_says_how_candidates_are_found_and_the_head_lies_with_its_codes(tmp_path: Path) -> None:
