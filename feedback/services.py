@@ -12,7 +12,7 @@ from search.errors import Conflict, NotAllowed, NotThere, Refused
 from search.models import Search, SearchResult
 from search.refining import refined_keep
 from search.selectors import result_get, results_of
-from search.services import search_concluded
+from search.services import search_concluded, search_hold
 
 Outcome = Impression.Outcome
 
@@ -41,9 +41,9 @@ def selection_set(*, search: Search, number: str, selected: bool, user: Any, aft
     the mark otherwise than asked: so neither a second window nor a request that was late undoes a newer word.
     """
     _must_own(search, user)
-    result = _shown(search, number)
     with transaction.atomic():
-        Search.objects.select_for_update().get(pk=search.pk)  # one at a time: what is compared is what is changed
+        search_hold(search)  # one at a time: what is compared is what is changed
+        result = _shown(search, number)
         row = Selection.objects.filter(search=search, mark=result.mark).order_by("-id").first()
         latest = Change(row.selected, row.pk) if row else Change(result.preselected, 0)
         if latest.selected == selected:
@@ -68,7 +68,7 @@ def search_conclude(*, search: Search, kind: str, user: Any) -> Conclusion:
         raise Refused("The search is not done yet: wait for its results.")
     seen = set(PageView.objects.filter(search=search).values_list("page", flat=True))
     with transaction.atomic():
-        Search.objects.select_for_update().get(pk=search.pk)  # no change of the selection comes in between
+        search_hold(search)  # no change of the selection comes in between
         last = Selection.objects.filter(search=search).aggregate(last=Max("id"))["last"] or 0
         selection = selection_of(search, through=last).numbers
         conclusion = Conclusion.objects.create(search=search, kind=kind, by=user, last_change=last)

@@ -190,3 +190,19 @@ class SearchResult(models.Model):
 
     def __str__(self) -> str:
         return f"{self.search_id} #{self.rank}"
+
+
+class RefinedHit(models.Model):
+    """A mark that a refined list has shown besides the results of the search: it may be selected as they may."""
+
+    search = models.ForeignKey(Search, on_delete=models.CASCADE, related_name="refined_hits")
+    mark = models.ForeignKey(Mark, on_delete=models.CASCADE)
+    score = models.FloatField(help_text="calibrated fused similarity with the query, 0 to 1")
+    similarities = models.JSONField()
+    boxes = models.JSONField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["search", "mark"], name="one_refined_hit_per_mark")]
+
+    def __str__(self) -> str:
+        return f"{self.search_id} {self.mark_id}"

@@ -15,16 +15,15 @@ from django.db.models import Max
 from search import media, questions
 from search.engine import engine
 from search.errors import NotAllowed, NotThere, Refused, Unavailable
-from search.models import Mark, Search, SearchResult
+from search.models import Mark, RefinedHit, Search, SearchResult
 from search.query_file import query_keep, query_kept
 from search.retrieval.imaging import ImageRefused, decode_picture
 from search.retrieval.refinement import UnknownMark, search_refined
-from search.services import filters_from_json
+from search.selectors import mark_get
+from search.services import filters_from_json, search_hold
 
 MOST = 20
 """Marks that may be liked, and as many that may be disliked."""
-_MOST_FOUND = 2000
-"""Marks remembered for each search as found by refining alone."""
 _NOT_DONE = "The search is not done yet: wait for its results."
 
 
@@ -110,15 +109,17 @@ def refined_keep(*, search: Search, number: str) -> SearchResult:
 
     NotThere when no refined list of this search showed it.
     """
-    hit = _remembered(search).get(number)
-    mark = Mark.objects.filter(number=number).first() if hit else None
-    if hit is None or mark is None:
+    shown = RefinedHit.objects.filter(search=search, mark__number=number).select_related("mark").first()
+    shown = shown or _shown_before(search, number)
+    if shown is None:
         raise NotThere(f"Mark {number} is not among the results of this search.")
+    mark = shown.mark
     with transaction.atomic():
-        Search.objects.select_for_update().get(pk=search.pk)  # one at a time: no rank is given twice
+        search_hold(search)  # one at a time: no rank is given twice
         kept = search.results.filter(mark=mark).first()
         if kept is None:
             last = search.results.aggregate(rank=Max("rank"), position=Max("position"))
+            hit = {"score": shown.score, "similarities": shown.similarities, "boxes": shown.boxes}
             kept = _row(search, mark, {**hit, "rank": (last["rank"] or 0) + 1})
             kept.position = (last["position"] or 0) + 1
             kept.save(force_insert=True)
@@ -134,23 +135,32 @@ def _row(search: Search, mark: Mark, hit: dict[str, Any]) -> SearchResult:
 
 
 def _remember(search: Search, hits: list[dict[str, Any]]) -> None:
-    """Note what refining alone has found, for `refined_keep`: an examiner can only select what was shown."""
+    """Note what refining alone has found, for `refined_keep`: an examiner can only select what was shown.
+
+    A row for each mark, so that lists shown at once do not take from each other.
+    """
     known = set(
         search.results.filter(mark__number__in=[hit["number"] for hit in hits]).values_list("mark__number", flat=True)
     )
     fresh = {hit["number"]: hit for hit in hits if hit["number"] not in known}
-    if fresh:
-        found = {**{n: hit for n, hit in _remembered(search).items() if n not in fresh}, **fresh}
-        media.write(_found_name(search), json.dumps(dict(list(found.items())[-_MOST_FOUND:])).encode())
+    # In one order: two that write the same marks at once must not wait for each other.
+    marks = Mark.objects.filter(number__in=fresh).order_by("pk")
+    rows = [_hit(search, mark, fresh[mark.number]) for mark in marks]
+    RefinedHit.objects.bulk_create(
+        rows, update_conflicts=True, unique_fields=["search", "mark"], update_fields=["score", "similarities", "boxes"]
+    )
 
 
-def _remembered(search: Search) -> dict[str, dict[str, Any]]:
+def _hit(search: Search, mark: Mark, hit: dict[str, Any]) -> RefinedHit:
+    return RefinedHit(
+        search=search, mark=mark, score=hit["score"], similarities=hit["similarities"], boxes=hit["boxes"]
+    )
+
+
+def _shown_before(search: Search, number: str) -> RefinedHit | None:
+    """What an earlier release has shown: it kept a file beside the image."""
     try:
-        found: dict[str, dict[str, Any]] = json.loads(media.read(_found_name(search)))
-    except (OSError, ValueError):
-        return {}
-    return found
-
-
-def _found_name(search: Search) -> str:
-    return f"{search.image}.refined.json"
+        hit = json.loads(media.read(f"{search.image}.refined.json"))[number]
+        return _hit(search, mark_get(number), hit)
+    except (OSError, ValueError, KeyError, NotThere):
+        return None

@@ -163,6 +163,11 @@ def _carry_out(search: Search) -> None:
         search.save()
 
 
+def search_hold(search: Search) -> None:
+    """Until the transaction ends nobody else selects in this search, concludes it, or gives it another result."""
+    Search.objects.select_for_update(no_key=True).values("pk").get(pk=search.pk)
+
+
 def search_concluded(*, search: Search, at: datetime) -> None:
     """The examiner made a report or said "done": from `TM_GUARDS_AFTER` such searches on, the guards act on theirs."""
     Search.objects.filter(pk=search.pk).update(concluded_at=at)
