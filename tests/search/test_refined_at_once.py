@@ -11,7 +11,7 @@ from django.db import connection, connections
 
 from feedback.models import Impression, Selection
 from feedback.reports import report_make
-from feedback.selectors import selected_numbers
+from feedback.selectors import selection_of
 from feedback.services import search_conclude, selection_set
 from search import media, questions, refining
 from search.errors import NotThere
@@ -77,11 +77,11 @@ def test_all_230_marks_shown_by_lists_at_once_can_be_selected_at_once(
 
     def choose(part: list[str]) -> None:
         for number in part:
-            assert selection_set(search=search, number=number, selected=True, user=examiner)
+            assert selection_set(search=search, number=number, selected=True, user=examiner).selected
 
     # All by one of two threads or by both: a mark becomes one result, and is selected once.
     at_once([lambda: choose(numbers[:120]), lambda: choose(numbers[110:])])
-    assert selected_numbers(search) == {"M1", *numbers}
+    assert selection_of(search).numbers == {"M1", *numbers}
     rows = list(SearchResult.objects.filter(search=search).order_by("rank").values_list("rank", "position"))
     assert rows == [(n, n) for n in range(1, SHOWN + 4)]
     assert Selection.objects.count() == SHOWN
@@ -92,7 +92,7 @@ def test_what_an_earlier_release_has_shown_still_counts(
 ) -> None:
     settings.MEDIA_ROOT = tmp_path
     media.write(f"{search.image}.refined.json", json.dumps({"R007": hit("R007"), "gone": hit("gone")}).encode())
-    assert selection_set(search=search, number="R007", selected=True, user=examiner)
+    assert selection_set(search=search, number="R007", selected=True, user=examiner).selected
     assert search.results.get(mark__number="R007").score == 0.4
     for missing in ("R008", "gone"):
         with pytest.raises(NotThere):
