@@ -8,7 +8,7 @@ from pathlib import Path
 
 import dj_database_url
 
-from tmportal import env
+from tmportal import env, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TM_DATA_DIR = env.folder("TM_DATA_DIR", BASE_DIR / "data")
@@ -45,6 +45,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "tmportal.logs.RequestLogMiddleware",
     "django.middleware.http.ConditionalGetMiddleware",  # pictures: an ETag, and 304 while it holds
     "tmportal.security.ResponseHeadersMiddleware",
     "django.middleware.security.SecurityMiddleware",
@@ -206,6 +207,8 @@ TM_INTERLEAVE_MIN = env.number("TM_INTERLEAVE_MIN", 60, low=1, high=1_000_000)
 TM_TUNING_APPROVAL = env.flag("TM_TUNING_APPROVAL")
 TM_TUNING_COOLDOWN_WEEKS = env.number("TM_TUNING_COOLDOWN_WEEKS", 2, low=0, high=520)
 
+TM_METRICS_TOKEN = env.text("TM_METRICS_TOKEN")  # what a monitor sends to read /api/metrics/; empty: administrators only
+
 # -- The rest -----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = env.text("TM_TIME_ZONE", "UTC")
@@ -221,16 +224,8 @@ STORAGES = {
     },
 }
 MEDIA_ROOT = TM_DATA_DIR / "media"
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.text("TM_LOG_LEVEL", "INFO")},
-    "loggers": {
-        "celery.redirected": {"level": "WARNING"},
-        "django_celery_beat": {"level": "WARNING"},
-        "faiss": {"level": "WARNING"},
-        "waitress.queue": {"level": "ERROR"},  # a line for each request that waits for a thread
-    },
-}
+# JSON from the processes of the service, whose lines programs read; words from commands, whose lines people read.
+LOGGING = logs.config(
+    level=env.text("TM_LOG_LEVEL", "INFO"),
+    as_json=env.choice("TM_LOG_FORMAT", "json" if env.text("TM_ROLE") else "line", ("json", "line")) == "json",
+)

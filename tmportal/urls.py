@@ -6,12 +6,13 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
 from search import api as search_api
-from tmportal import api, pages, refine_api
+from tmportal import api, pages, refine_api, status
 
 api_patterns = [
     path("token/", api.TokenApi.as_view(), name="token"),
     path("session/", api.SessionApi.as_view(), name="session"),
     path("health/", api.HealthApi.as_view(), name="health"),
+    path("metrics/", status.MetricsApi.as_view(), name="metrics"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("concepts/", search_api.ConceptsApi.as_view(), name="concepts-api"),
     path("searches/", search_api.SearchesApi.as_view(), name="searches"),
@@ -31,6 +32,7 @@ urlpatterns = [
     path("concepts/", pages.concepts, name="concepts"),
     path("searches/", pages.history, name="history"),
     path("searches/<uuid:search_id>/", pages.results, name="search-results"),
+    path("status/", status.page, name="status"),
     path("tuning/", include("tuning.urls")),
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),

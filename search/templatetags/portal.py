@@ -67,6 +67,16 @@ def end_to_end(weights: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
+@register.filter
+def age(seconds: Any) -> str:
+    """Seconds in the largest unit that fits: 7200 -> "2 hours"."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        count = int(float(seconds) // length)
+        if count:
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{float(seconds):.0f} seconds"
+
+
 @register.simple_tag
 def descriptor_words() -> dict[str, str]:
     return DESCRIPTOR_WORDS
