@@ -27,16 +27,14 @@ _TASKS = Counter("tmportal_tasks", "Tasks of the workers that ended.", ["task", 
 _TASK_SECONDS = Histogram("tmportal_task_seconds", "Seconds a task took.", ["task"], buckets=SECONDS)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
 
 def config(*, level: str, as_json: bool) -> dict[str, Any]:
     """Django's LOGGING. Everything goes to standard error; the supervisor keeps and rotates the files."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"line": {"format": _LINE}, "json": {"()": _json_formatter}},
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json" if as_json else "line"}},
+        "formatters": {"written": {"()": formatter, "as_json": as_json}},
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "written"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             "celery.redirected": {"level": "WARNING"},
@@ -48,7 +46,11 @@ def config(*, level: str, as_json: bool) -> dict[str, Any]:
     }
 
 
-def _json_formatter() -> structlog.stdlib.ProcessorFormatter:
+def formatter(*, as_json: bool) -> structlog.stdlib.ProcessorFormatter:
+    """What turns a record, its extra facts and the ids of the moment into a line."""
+    drawn: list[Any] = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
+    if as_json:
+        drawn = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.contextvars.merge_contextvars,
@@ -57,11 +59,7 @@ def _json_formatter() -> structlog.stdlib.ProcessorFormatter:
             structlog.stdlib.ExtraAdder(),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
         ],
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(default=str),
-        ],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *drawn],
     )
 
 

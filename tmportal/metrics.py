@@ -59,15 +59,26 @@ def figures() -> Iterator[Figure]:
 
 def _queues() -> Iterator[Figure]:
     states = (Search.Status.QUEUED, Search.Status.RUNNING)
-    rows = Search.objects.filter(status__in=states).order_by().values("status").annotate(n=Count("pk"), since=Min("created_at"))
+    rows = (
+        Search.objects.filter(status__in=states)
+        .order_by()
+        .values("status")
+        .annotate(n=Count("pk"), since=Min("created_at"))
+    )
     found = {row["status"]: row for row in rows}
     for state in states:
         count = found[state]["n"] if state in found else 0
         yield Figure("tmportal_searches_open", "Searches that are not done.", count, {"state": str(state)})
     oldest = found[Search.Status.QUEUED]["since"] if Search.Status.QUEUED in found else None
-    yield Figure("tmportal_oldest_search_wait_seconds", "How long the oldest waiting search has waited.", _since(oldest))
+    yield Figure(
+        "tmportal_oldest_search_wait_seconds", "How long the oldest waiting search has waited.", _since(oldest)
+    )
     busy = (TuningRun.State.QUEUED, TuningRun.State.RUNNING)
-    yield Figure("tmportal_tuning_runs_open", "Tuning runs that wait or are at work.", TuningRun.objects.filter(state__in=busy).count())
+    yield Figure(
+        "tmportal_tuning_runs_open",
+        "Tuning runs that wait or are at work.",
+        TuningRun.objects.filter(state__in=busy).count(),
+    )
     try:
         with connect() as client:
             lengths = {queue: int(client.llen(queue)) for queue in QUEUES}
@@ -94,7 +105,12 @@ def _sizes() -> Iterator[Figure]:
 
 
 def _ages() -> Iterator[Figure]:
-    ended = TuningRun.objects.filter(finished_at__isnull=False).order_by("-finished_at").values_list("finished_at", flat=True).first()
+    ended = (
+        TuningRun.objects.filter(finished_at__isnull=False)
+        .order_by("-finished_at")
+        .values_list("finished_at", flat=True)
+        .first()
+    )
     moments = {"last tuning run": ended}
     manifest = _manifest()
     if manifest is not None:
@@ -128,7 +144,9 @@ class _Figures(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         families: dict[str, GaugeMetricFamily] = {}
         for figure in figures():
-            family = families.setdefault(figure.name, GaugeMetricFamily(figure.name, figure.help, labels=list(figure.labels)))
+            family = families.setdefault(
+                figure.name, GaugeMetricFamily(figure.name, figure.help, labels=list(figure.labels))
+            )
             family.add_metric(list(figure.labels.values()), figure.value)
         yield from families.values()
 

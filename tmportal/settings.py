@@ -207,7 +207,9 @@ TM_INTERLEAVE_MIN = env.number("TM_INTERLEAVE_MIN", 60, low=1, high=1_000_000)
 TM_TUNING_APPROVAL = env.flag("TM_TUNING_APPROVAL")
 TM_TUNING_COOLDOWN_WEEKS = env.number("TM_TUNING_COOLDOWN_WEEKS", 2, low=0, high=520)
 
-TM_METRICS_TOKEN = env.text("TM_METRICS_TOKEN")  # what a monitor sends to read /api/metrics/; empty: administrators only
+TM_METRICS_TOKEN = env.text(
+    "TM_METRICS_TOKEN"
+)  # what a monitor sends to read /api/metrics/; empty: administrators only
 
 # -- The rest -----------------------------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"

@@ -145,7 +145,14 @@ def hours_chart(rows: list[tuple[datetime, int, int]]) -> SafeString:
         if place % 4 == 0:
             bars.append(words(x + width / 2, height + foot - 4, f"{hour:%H}", cls="hour"))
     label = f"Searches per hour over the last {len(rows)} hours, at most {most}"
-    return node("svg", *bars, cls="chart hours", viewBox=f"0 0 {width * len(rows):.0f} {height + foot:.0f}", role="img", aria_label=label)
+    return node(
+        "svg",
+        *bars,
+        cls="chart hours",
+        viewBox=f"0 0 {width * len(rows):.0f} {height + foot:.0f}",
+        role="img",
+        aria_label=label,
+    )
 
 
 def route_rows(registry: CollectorRegistry) -> list[RouteRow]:
