@@ -6,7 +6,7 @@ from typing import Any
 from celery.signals import worker_init, worker_ready, worker_shutting_down
 from celery.worker.consumer import Consumer as CeleryConsumer
 
-from search import heartbeat, progress
+from search import heartbeat, progress, telemetry
 from search.engine import engine
 
 _LOADING_SECONDS = 300
@@ -47,6 +47,7 @@ def _begin(**_: Any) -> None:
     if not heartbeat.role():
         return
     _beats.append(heartbeat.start(_status, away=_turn))
+    _beats.append(telemetry.share(f"{heartbeat.role()}:{heartbeat.WORKER}"))
     if heartbeat.role() == heartbeat.SEARCH_WORKER:
         with progress.work("loading the models", limit=_LOADING_SECONDS):
             engine.warm()

@@ -17,14 +17,12 @@ from django.utils.functional import SimpleLazyObject
 from prometheus_client import Counter, Histogram
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
-from search.telemetry import SECONDS
+from search.telemetry import SECONDS, TASK_SECONDS, TASKS
 
 log = logging.getLogger(__name__)
 
 _REQUESTS = Counter("tmportal_requests", "Requests answered.", ["method", "route", "status"])
 _REQUEST_SECONDS = Histogram("tmportal_request_seconds", "Seconds to answer a request.", ["route"], buckets=SECONDS)
-_TASKS = Counter("tmportal_tasks", "Tasks of the workers that ended.", ["task", "outcome"])
-_TASK_SECONDS = Histogram("tmportal_task_seconds", "Seconds a task took.", ["task"], buckets=SECONDS)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -133,7 +131,7 @@ def _task_fails(sender: Any, task_id: str, exception: BaseException, **_: Any) -
 def _task_ends(task_id: str, task: Any, state: str | None = None, **_: Any) -> None:
     seconds = time.perf_counter() - _began.pop(task_id, time.perf_counter())
     outcome = "ok" if state == "SUCCESS" else "error"
-    _TASKS.labels(task.name, outcome).inc()
-    _TASK_SECONDS.labels(task.name).observe(seconds)
+    TASKS.labels(task.name, outcome).inc()
+    TASK_SECONDS.labels(task.name).observe(seconds)
     log.info("task", extra={"seconds": round(seconds, 4), "outcome": outcome})
     clear_contextvars()

@@ -1,10 +1,10 @@
 """What the service counts about itself, in Prometheus' terms, and the figures that are read when somebody asks.
 
-Counters are kept by each process in files under TM_DATA_DIR/run/metrics and added up on reading, so a process that was
-killed loses none. Figures (queues, sizes, ages) are measured at the moment of asking; the status page shows the same.
+Counters come from every process (search/telemetry.py). Figures (queues, sizes, ages) are measured at the moment of
+asking; the status page shows the same.
 """
 
-import os
+import contextlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,15 +16,15 @@ import redis
 from django.conf import settings
 from django.db.models import Count, Min
 from django.utils import timezone
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.metrics_core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from search.broker import connect
 from search.engine import engine
 from search.models import Search
 from search.retrieval.snapshot import SnapshotRefused
+from search.telemetry import shared
 from tmportal.api import health
 from tuning.models import TuningRun
 
@@ -93,7 +93,7 @@ def _sizes() -> Iterator[Figure]:
     for what, count in {"total": disk.total, "free": disk.free}.items():
         yield Figure("tmportal_disk_bytes", "The disk of the data directory.", count, {"what": what})
     if not settings.DATABASE_URL:
-        kept = Path(settings.DATABASES["default"]["NAME"])
+        kept = Path(str(settings.DATABASES["default"]["NAME"]))
         files = (kept, kept.with_name(f"{kept.name}-wal"))
         yield Figure("tmportal_database_bytes", "The database file and its log.", sum(map(_size, files)))
     manifest = _manifest()
@@ -140,28 +140,37 @@ def _size(path: Path) -> int:
         return 0
 
 
-class _Figures(Collector):
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        families: dict[str, GaugeMetricFamily] = {}
-        for figure in figures():
-            family = families.setdefault(
-                figure.name, GaugeMetricFamily(figure.name, figure.help, labels=list(figure.labels))
-            )
-            family.add_metric(list(figure.labels.values()), figure.value)
-        yield from families.values()
+def _families() -> dict[str, Metric]:
+    """The figures, a family for each name."""
+    found: dict[str, Metric] = {}
+    for figure in figures():
+        family = found.setdefault(figure.name, Metric(figure.name, figure.help, "gauge"))
+        family.add_sample(figure.name, figure.labels, figure.value)
+    return found
 
 
-def counters() -> CollectorRegistry:
-    """What all processes have counted since the data directory was made; of this process alone in a command or test."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return REGISTRY
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)
-    return registry
+def counters() -> list[Metric]:
+    """What all processes have counted since they started, each sample with the process it comes from."""
+    texts = {"web": generate_latest().decode()}
+    with contextlib.suppress(redis.RedisError):
+        texts |= shared()
+    found: dict[str, Metric] = {}
+    for process, text in texts.items():
+        for family in text_string_to_metric_families(text):
+            merged = found.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            for sample in family.samples:
+                merged.add_sample(sample.name, {**sample.labels, "process": process}, sample.value)
+    return list(found.values())
+
+
+class _Everything(Collector):
+    def collect(self) -> Iterator[Metric]:
+        yield from counters()
+        yield from _families().values()
 
 
 def exposition() -> bytes:
     """The text format that Prometheus reads."""
-    asked = CollectorRegistry()
-    asked.register(_Figures())
-    return generate_latest(counters()) + generate_latest(asked)
+    registry = CollectorRegistry()
+    registry.register(_Everything())
+    return generate_latest(registry)

@@ -43,7 +43,9 @@ def test_metrics_are_for_administrators_and_for_whoever_has_the_monitors_token(
 
 def test_metrics_count_requests_by_route_and_tell_the_queue(api: APIClient, administrator: Any, examiner: Any) -> None:
     api.force_authenticate(administrator)
-    key = frozenset({"method": "GET", "route": "api/searches/<uuid:search_id>/", "status": "404"}.items())
+    key = frozenset(
+        {"method": "GET", "route": "api/searches/<uuid:search_id>/", "status": "404", "process": "web"}.items()
+    )
     before = measured(api).get(("tmportal_requests_total", key), 0)
     api.get("/api/searches/00000000-0000-0000-0000-000000000000/")
     old = Search.objects.create(owner=examiner, image="x", created_at=timezone.now() - timedelta(seconds=90))
