@@ -14,9 +14,10 @@ from django.conf import settings
 from search import encoders
 from search.errors import Unavailable
 from search.microbatch import MicroBatcher
+from search.retrieval.decoding import decode_apart
 from search.retrieval.describe import Describer, Description
 from search.retrieval.encoders import WeightsUnusable
-from search.retrieval.imaging import Picture, decode_picture
+from search.retrieval.imaging import Picture
 from search.retrieval.live import LiveSearcher
 from search.retrieval.parameters import Parameters
 from search.retrieval.records import Depth, Filters, SearchAnswer
@@ -81,7 +82,7 @@ class Engine:
     ) -> tuple[SearchAnswer, Snapshot]:
         """Decode, describe, search. Returns the answer, timed by stage in ms, and the snapshot that served it."""
         start = time.perf_counter()
-        picture = decode_picture(data)
+        picture = decode_apart(data)
         decoded = time.perf_counter()
         eyes, searcher = self._serving()
         description = eyes.batcher(picture)

@@ -24,9 +24,10 @@ from search.errors import Refused, Unavailable
 from search.models import Mark
 from search.parameter_sets import parameter_set_ensure
 from search.retrieval.clusters import Clusters, fit_clusters
+from search.retrieval.decoding import decode_apart
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.hashing import HashHead, load_head
-from search.retrieval.imaging import MAX_BYTES, ImageRefused, Picture, decode_picture
+from search.retrieval.imaging import MAX_BYTES, ImageRefused, Picture
 from search.retrieval.parameters import Parameters
 from search.retrieval.records import MarkRecord
 from search.retrieval.vector_store import DescribedMark
@@ -171,7 +172,7 @@ def _ingest_chunk(chunk: list[Row], report: IngestReport) -> None:
             same_image = mark is not None and mark.image_sha256 == digest
             described = not vectors.missing([(row.number, digest)])
             if not (same_image and described):
-                picture = decode_picture(data)
+                picture = decode_apart(data)
                 waiting += [] if described else [(row.number, digest, picture)]
                 name, _ = media.mark_image_write(data, picture.pixels)
                 image = {"image": name, "image_sha256": digest, "width": picture.width, "height": picture.height}
@@ -233,7 +234,7 @@ def describe_missing(progress: Progress = lambda done: None) -> int:
     rows = [r for r in Mark.objects.values_list("number", "image_sha256", "image") if (r[0], r[1]) not in known]
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
-        _describe([(number, digest, decode_picture(media.read(image))) for number, digest, image in chunk])
+        _describe([(number, digest, decode_apart(media.read(image))) for number, digest, image in chunk])
         progress(len(chunk))
     return len(rows)
 

@@ -17,7 +17,8 @@ from search.engine import engine
 from search.errors import NotAllowed, NotThere, Refused, Unavailable
 from search.models import Mark, RefinedHit, Search, SearchResult
 from search.query_file import query_keep, query_kept
-from search.retrieval.imaging import ImageRefused, decode_picture
+from search.retrieval.decoding import decode_apart
+from search.retrieval.imaging import ImageRefused
 from search.retrieval.refinement import UnknownMark, search_refined
 from search.selectors import mark_get
 from search.services import filters_from_json, search_hold
@@ -86,7 +87,7 @@ def refine(*, search_id: str, like: list[str], unlike: list[str], page: int) -> 
 
 def _picture(search: Search) -> Any:
     try:
-        return decode_picture(media.read(search.image))
+        return decode_apart(media.read(search.image))
     except (FileNotFoundError, ImageRefused):
         raise Unavailable("The image of this search is no longer on file: search with it again.") from None
 

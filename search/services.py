@@ -20,7 +20,8 @@ from search.errors import Refused, Unavailable
 from search.models import Mark, Search, SearchResult
 from search.presentation import arrange
 from search.query_file import query_keep
-from search.retrieval.imaging import ImageRefused, decode_picture
+from search.retrieval.decoding import DecodersBusy, decode_apart
+from search.retrieval.imaging import ImageRefused
 from search.retrieval.records import Filters
 from search.selectors import live_pointer
 from search.vienna import vienna_suggested
@@ -28,6 +29,8 @@ from search.vienna import vienna_suggested
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 3
+_DECODER_PATIENCE = 15.0
+"""Seconds for which an upload waits while other very large images are opened."""
 RESEND_AFTER = timedelta(seconds=10)
 
 
@@ -38,9 +41,11 @@ def search_create(*, owner: Any, data: bytes, image_name: str, filters: Filters,
     again by `sweep`.
     """
     try:
-        picture = decode_picture(data)
+        picture = decode_apart(data, patience=_DECODER_PATIENCE)
     except ImageRefused as refusal:
         raise Refused(str(refusal)) from None
+    except DecodersBusy as busy:
+        raise Unavailable(str(busy)) from None
     search_id = uuid.uuid4()
     name = f"searches/{search_id.hex[:2]}/{search_id.hex}"
     try:
