@@ -57,7 +57,9 @@ def _packed(year: Year) -> dict[str, Any]:
 
 def _unpacked(data: dict[str, Any]) -> Year:
     """Raises one of the errors of looking into a structure for what `_packed` did not make."""
-    ceiling = {name: tuple(value) if isinstance(value, list) else value for name, value in data["ceiling"].items()}
+    ceiling: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in data["ceiling"].items()
+    }
     weeks = [
         Week(**{**week, "figures": Figures(**week["figures"]), "begun": Figures(**week["begun"])})
         for week in data["weeks"]

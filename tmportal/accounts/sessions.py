@@ -1,0 +1,31 @@
+"""Sessions that know whose they are, so that all of a person's can be ended at once. SESSION_ENGINE names this module."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
+from django.contrib.sessions.base_session import AbstractBaseSession
+from django.db import models
+
+
+class PersonalSession(AbstractBaseSession):
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="sessions")
+
+    class Meta(AbstractBaseSession.Meta):
+        verbose_name = "session"
+
+    @classmethod
+    def get_session_store_class(cls) -> type[DatabaseStore]:
+        return SessionStore
+
+
+class SessionStore(DatabaseStore):
+    @classmethod
+    def get_model_class(cls) -> type[PersonalSession]:
+        return PersonalSession
+
+    def create_model_instance(self, data: dict[str, Any]) -> PersonalSession:
+        session: PersonalSession = super().create_model_instance(data)
+        session.user_id = data.get(SESSION_KEY)
+        return session
