@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
 from rest_framework.test import APIClient
 
 from search.roles import ADMINISTRATOR, EXAMINER
 from tests import pictures
 from tests.broker import Broker
+from tmportal.accounts.services import role_set
 
 MARKS = 40
 
@@ -21,8 +21,7 @@ MARKS = 40
 def make_user(db: Any) -> Any:
     def make(name: str, role: str | None = EXAMINER) -> Any:
         user = get_user_model().objects.create_user(name, password="a-long-password-9")
-        if role:
-            user.groups.add(Group.objects.get_or_create(name=role)[0])
+        role_set(user=user, role=role or "")
         return user
 
     return make

@@ -1,4 +1,4 @@
-"""REST routes that join rooms: results with their selections, reports, login token, health."""
+"""REST routes that join rooms: results with their selections, reports, health."""
 
 from typing import Any
 from uuid import UUID
@@ -12,10 +12,8 @@ from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
-from rest_framework.authtoken.views import ObtainAuthToken
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import AnonRateThrottle
 from rest_framework.views import APIView
 
 from feedback.models import Report
@@ -28,16 +26,6 @@ from search.errors import NotThere, Refused
 from search.models import Search, SearchResult
 from search.roles import IsExaminer
 from search.selectors import results_of, search_get
-
-
-class LoginThrottle(AnonRateThrottle):
-    scope = "login"
-
-
-class TokenApi(ObtainAuthToken):
-    """POST {username, password} -> {token}; send it as `Authorization: Token ...`."""
-
-    throttle_classes = [LoginThrottle]
 
 
 class SessionApi(APIView):

@@ -16,6 +16,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 
 from search.retrieval.durable import make_folder, remove_whole, sync_tree, write_whole
 from search.roles import ADMINISTRATOR, EXAMINER
+from tmportal.accounts.services import role_set
 from tuning import schedule
 
 DEMO_LOGINS = "demo-logins.json"
@@ -57,10 +58,17 @@ def ensure_roles() -> None:
     Group.objects.get_or_create(name=EXAMINER)
     administrators, _ = Group.objects.get_or_create(name=ADMINISTRATOR)
     wanted = Permission.objects.filter(
-        content_type__app_label__in=["django_celery_beat", "search", "feedback", "tuning", "auth"]
+        content_type__app_label__in=["django_celery_beat", "search", "feedback", "tuning", "auth", "accounts", "admin"]
     )
     # The log and the history are looked at, never edited; users and the schedule are managed here.
-    administrators.permissions.set([p for p in wanted if p.codename.startswith("view_") or _manages(p)])
+    administrators.permissions.set([p for p in wanted if _sees(p) or _manages(p)])
+
+
+def _sees(permission: Permission) -> bool:
+    """Not what logs somebody in, nor what groups and permissions are: roles are all that an account has."""
+    app, model = permission.content_type.app_label, permission.content_type.model
+    hidden = app in ("auth", "accounts") and model not in ("user", "loginrecord")
+    return permission.codename.startswith("view_") and not hidden
 
 
 def _manages(permission: Permission) -> bool:
@@ -108,13 +116,11 @@ def ensure_demo_users() -> dict[str, dict[str, str]]:
     logins = json.loads(path.read_text())
     for role, login in logins.items():
         with transaction.atomic():  # with password and role, or not at all
-            user, made = get_user_model().objects.get_or_create(
-                username=login["name"], defaults={"is_staff": role == ADMINISTRATOR}
-            )
+            user, made = get_user_model().objects.get_or_create(username=login["name"])
             if made:
                 user.set_password(login["password"])
                 user.save()
-                user.groups.set([Group.objects.get(name=role)])
+                role_set(user=user, role=role)
     return logins
 
 

@@ -35,12 +35,12 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "rest_framework",
-    "rest_framework.authtoken",
     "drf_spectacular",
     "django_celery_beat",
     "search",
     "feedback",
     "tuning",
+    "tmportal.accounts",
     "tmportal",
 ]
 
@@ -143,6 +143,13 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = ["tmportal.accounts.guard.GuardedBackend"]
+SESSION_ENGINE = "tmportal.accounts.sessions"
+# Wrong passwords in a row that lock an account, and those of an address over all accounts; the lock ends by itself.
+TM_LOGIN_TRIES = env.number("TM_LOGIN_TRIES", 10, low=1, high=1_000)
+TM_LOGIN_TRIES_ADDRESS = env.number("TM_LOGIN_TRIES_ADDRESS", 50, low=1, high=100_000)
+TM_LOGIN_LOCK_MINUTES = env.number("TM_LOGIN_LOCK_MINUTES", 15, low=1, high=10_080)
+TM_TOKEN_HOURS = env.number("TM_TOKEN_HOURS", 12, low=1, high=8_760)
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "search"
 LOGOUT_REDIRECT_URL = "login"
@@ -164,14 +171,14 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024  # form fields; files stream to di
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework.authentication.TokenAuthentication",
+        "tmportal.accounts.tokens.HashedTokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "tmportal.errors.exception_handler",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_THROTTLE_RATES": {"login": env.text("TM_LOGIN_RATE", "30/min")},
+    "NUM_PROXIES": 0,  # addresses are REMOTE_ADDR; the web server sets it from a proxy that is trusted
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {

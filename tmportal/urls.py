@@ -1,15 +1,19 @@
 """All addresses. API names are promises to clients; see /api/schema/."""
 
 from django.contrib import admin
-from django.contrib.auth import views as auth
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LogoutView
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from search import api as search_api
 from tmportal import api, pages, refine_api, status
+from tmportal.accounts import pages as accounts
+from tmportal.accounts.api import TokenApi
 
 api_patterns = [
-    path("token/", api.TokenApi.as_view(), name="token"),
+    path("token/", TokenApi.as_view(), name="token"),
     path("session/", api.SessionApi.as_view(), name="session"),
     path("health/", api.HealthApi.as_view(), name="health"),
     path("metrics/", status.MetricsApi.as_view(), name="metrics"),
@@ -34,8 +38,12 @@ urlpatterns = [
     path("searches/<uuid:search_id>/", pages.results, name="search-results"),
     path("status/", status.page, name="status"),
     path("tuning/", include("tuning.urls")),
-    path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
-    path("logout/", auth.LogoutView.as_view(), name="logout"),
+    path("login/", accounts.LoginPage.as_view(), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("account/", accounts.account, name="account"),
+    path("account/log-out-everywhere/", accounts.leave_everywhere, name="leave-everywhere"),
+    path("admin/login/", login_not_required(accounts.admin_login)),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="account")),
     path("admin/", admin.site.urls),
     path("api/", include(api_patterns)),
 ]

@@ -25,7 +25,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.backends import ModelBackend
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models import Case, F, Q, When
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -35,9 +35,10 @@ log = logging.getLogger(__name__)
 KNOWN_FOR = timedelta(days=90)
 KEPT_RECORDS = 5_000
 _COUNTED_EXACTLY = 100
+_CLOCKS_DIFFER = timedelta(minutes=1)  # of processes, and of a moment read before a wait and one read after it
 
 
-class LoginLocked(ValidationError):
+class LoginLocked(ValidationError):  # noqa: N818  an answer to the user, not a fault
     """Too many wrong passwords; `seconds` until the next try."""
 
     def __init__(self, rest: timedelta) -> None:
@@ -121,32 +122,36 @@ def _hash(text: str) -> str:
 
 def _take(limits: dict[str, int]) -> bool:
     """Count a try that may fail; True when it is the last one. Raises LoginLocked, and counts nothing, after that."""
+    counts = LoginCount.objects.filter(key__in=limits)
     now = timezone.now()
-    running = Q(since__gt=now - _lock_time(), since__lte=now)  # what a clock that ran ahead left behind is over too
-    for key, tries, since in LoginCount.objects.filter(running, key__in=limits).values_list("key", "tries", "since"):
+    for key, tries, since in counts.filter(_running(now)).values_list("key", "tries", "since"):
         if tries >= limits[key]:  # most tries of a flood end here, having written nothing
             raise LoginLocked(since + _lock_time() - now)
     with transaction.atomic():
         for key, most in sorted(limits.items()):
-            _count_one(LoginCount.objects.filter(key=key), key, most, now, running)
-        full = any(
-            tries >= limits[key]
-            for key, tries in LoginCount.objects.filter(key__in=limits).values_list("key", "tries")
-        )
-    LoginCount.objects.exclude(running).delete()
+            _count_one(key, most)
+        full = any(tries >= limits[key] for key, tries in counts.values_list("key", "tries"))
+    LoginCount.objects.exclude(_running(timezone.now())).delete()
     return full
 
 
-def _count_one(row: QuerySet[LoginCount], key: str, most: int, now: datetime, running: Q) -> None:
+def _count_one(key: str, most: int) -> None:
     """One more in this count. The lock begins with the try that fills it, and ends by itself."""
+    now = timezone.now()  # not before the transaction: it may have waited
+    row = LoginCount.objects.filter(key=key)
     filling = Case(When(tries__gte=most - 1, then=now), default=F("since"))
     for _ in range(2):  # somebody else may make the row in between
-        row.exclude(running).update(tries=0, since=now)
+        row.exclude(_running(now)).update(tries=0, since=now)
         if row.filter(tries__lt=most).update(tries=F("tries") + 1, since=filling):
             return
         if LoginCount.objects.get_or_create(key=key, defaults={"tries": 1, "since": now})[1]:
             return
     raise LoginLocked(_lock_time())
+
+
+def _running(now: datetime) -> Q:
+    """Counts and locks that hold. One that a clock left in the future holds no longer than it would have."""
+    return Q(since__gt=now - _lock_time(), since__lte=now + _CLOCKS_DIFFER)
 
 
 def _give_back(limits: dict[str, int]) -> None:

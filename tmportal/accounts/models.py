@@ -12,10 +12,14 @@ class AccessToken(models.Model):
     """A token of the API. Only its SHA-256 is kept: whoever reads this table cannot use what stands there."""
 
     digest = models.CharField(max_length=64, primary_key=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="access_tokens")
+    # No way from an account to its tokens: a filter of the admin's list would spell them out.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     password_state = models.CharField(max_length=128)  # of the password at that time: a new one ends the token
     created_at = models.DateTimeField()
     expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"token of {self.user}"
 
 
 class LoginCount(models.Model):
@@ -24,6 +28,9 @@ class LoginCount(models.Model):
     key = models.CharField(max_length=140, primary_key=True)
     tries = models.PositiveIntegerField()
     since = models.DateTimeField(db_index=True)  # when counting, or the lock, began
+
+    def __str__(self) -> str:
+        return f"{self.tries} of {self.key}"
 
 
 class LoginRecord(models.Model):

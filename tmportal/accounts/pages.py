@@ -25,8 +25,8 @@ class LoginPage(LoginView):
     redirect_authenticated_user = True
 
     def form_invalid(self, form: Any) -> HttpResponse:
-        answer: HttpResponse = super().form_invalid(form)
         locked = next((error for error in form.non_field_errors().as_data() if isinstance(error, LoginLocked)), None)
+        answer = self.render_to_response(self.get_context_data(form=form, locked=locked and locked.message))
         if locked:
             answer.status_code = 429
             answer.headers["Retry-After"] = str(locked.seconds)

@@ -1,4 +1,4 @@
-"""Sessions that know whose they are, so that all of a person's can be ended at once. SESSION_ENGINE names this module."""
+"""Sessions that know whose they are, so that all of a person's can be ended at once; the SESSION_ENGINE."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from django.db import models
 
 
 class PersonalSession(AbstractBaseSession):
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="sessions")
+    # No way from an account to its sessions: a filter of the admin's list would spell their keys out.
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
 
     class Meta(AbstractBaseSession.Meta):
         verbose_name = "session"

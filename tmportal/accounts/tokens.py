@@ -21,7 +21,9 @@ def token_create(user: Any) -> tuple[str, AccessToken]:
     """The token itself, which nobody can read again, and its row."""
     now = timezone.now()
     AccessToken.objects.filter(expires_at__lte=now).delete()
-    spare = user.access_tokens.order_by("-created_at").values_list("pk", flat=True)[KEPT_TOKENS - 1 :]
+    spare = (
+        AccessToken.objects.filter(user=user).order_by("-created_at").values_list("pk", flat=True)[KEPT_TOKENS - 1 :]
+    )
     AccessToken.objects.filter(pk__in=list(spare)).delete()
     token = secrets.token_hex(32)
     row = AccessToken.objects.create(
