@@ -33,7 +33,7 @@ class PersonForm(UserChangeForm):
     role = _role_field()
 
     class Meta(UserChangeForm.Meta):
-        fields = ("username", "password", "first_name", "last_name", "email", "is_active")
+        fields = ("username", "password", "first_name", "last_name", "email", "is_active")  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)

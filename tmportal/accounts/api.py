@@ -38,7 +38,7 @@ class TokenApi(APIView):
             user = authenticate(request._request, **form.validated_data)
         except LoginLocked as locked:
             refusal = Throttled(detail=locked.message)
-            refusal.wait = locked.seconds
+            refusal.wait = locked.seconds  # type: ignore[attr-defined]  # DRF makes the header of it
             raise refusal from None
         if user is None:
             raise ValidationError({"non_field_errors": ["That name and password do not match an account."]})

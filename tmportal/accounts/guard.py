@@ -75,8 +75,10 @@ class GuardedBackend(ModelBackend):
             _change(_record(name, address), succeeded_at=timezone.now())
         return user
 
-    async def aauthenticate(self, request: HttpRequest | None, **credentials: Any) -> Any:
-        return await sync_to_async(self.authenticate)(request, **credentials)
+    async def aauthenticate(
+        self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **more: Any
+    ) -> Any:
+        return await sync_to_async(self.authenticate)(request, username, password, **more)
 
 
 def address_of(request: HttpRequest | None) -> str:

@@ -1,10 +1,11 @@
 """Logging in, and one's own account: a new password, and the end of every session and token."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth import authenticate, logout, update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse
@@ -45,7 +46,7 @@ class OwnPasswordForm(PasswordChangeForm):
     """The old password is a guess like any other: it is asked for at the same door."""
 
     def __init__(self, request: HttpRequest, *args: Any) -> None:
-        super().__init__(request.user, *args)
+        super().__init__(cast(User, request.user), *args)
         self.request = request
 
     def clean_old_password(self) -> str:
@@ -66,12 +67,12 @@ def account(request: HttpRequest) -> HttpResponse:
         update_session_auth_hash(request, user)
         messages.success(request, "The new password is set. Every other session and every API token has ended.")
         return redirect("account")
-    now = timezone.now()
+    now, user = timezone.now(), cast(User, request.user)
     context = {
         "form": form,
-        "sessions": PersonalSession.objects.filter(user=request.user, expire_date__gt=now).count(),
-        "tokens": AccessToken.objects.filter(user=request.user, expires_at__gt=now).count(),
-        "logins": LoginRecord.objects.filter(user=request.user).order_by("-last_at")[:10],
+        "sessions": PersonalSession.objects.filter(user=user, expire_date__gt=now).count(),
+        "tokens": AccessToken.objects.filter(user=user, expires_at__gt=now).count(),
+        "logins": LoginRecord.objects.filter(user=user).order_by("-last_at")[:10],
     }
     return render(request, "account.html", context)
 

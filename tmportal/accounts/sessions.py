@@ -1,6 +1,6 @@
 """Sessions that know whose they are, so that all of a person's can be ended at once; the SESSION_ENGINE."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
@@ -27,6 +27,6 @@ class SessionStore(DatabaseStore):
         return PersonalSession
 
     def create_model_instance(self, data: dict[str, Any]) -> PersonalSession:
-        session: PersonalSession = super().create_model_instance(data)
+        session = cast(PersonalSession, super().create_model_instance(data))
         session.user_id = data.get(SESSION_KEY)
         return session
