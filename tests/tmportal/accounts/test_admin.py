@@ -14,6 +14,7 @@ from tests.factories import done_search
 from tmportal.accounts.models import AccessToken, PersonalSession
 from tmportal.accounts.tokens import token_create
 from tmportal.bootstrap import ensure_roles, ensure_schedule
+from tuning.schedule import TASK
 
 pytestmark = pytest.mark.django_db
 EVERYTHING = {"is_superuser": "on", "is_staff": "on", "user_permissions": ["1", "2", "3"], "groups": ["1", "2", "3"],
@@ -148,7 +149,7 @@ def test_an_administrator_ends_what_somebody_is_logged_in_with(records: Client, 
 def test_the_schedule_takes_only_the_services_own_tasks(records: Client) -> None:
     ensure_schedule()
     crontab = CrontabSchedule.objects.create(minute="0")
-    form = {"name": "Mine", "task": "tuning.tasks.weekly", "enabled": "on", "crontab": crontab.pk}
+    form = {"name": "Mine", "task": TASK, "enabled": "on", "crontab": crontab.pk}
     for task in ("celery.backend_cleanup", "os.system", "tuning.tasks.run", "search.tasks.run_search", ""):
         answer = records.post("/admin/django_celery_beat/periodictask/add/", {**form, "task": task})
         assert answer.status_code == 200 and not PeriodicTask.objects.filter(name="Mine").exists(), task
@@ -157,12 +158,12 @@ def test_the_schedule_takes_only_the_services_own_tasks(records: Client) -> None
     assert records.post("/admin/django_celery_beat/periodictask/add/", {**form, **forged}).status_code == 302
     made = PeriodicTask.objects.get(name="Mine")
     assert (made.task, made.args, made.kwargs, made.queue, made.headers) == (form["task"], "[]", "{}", None, "{}")
-    weekly = PeriodicTask.objects.get(name="Weekly tuning")
+    weekly = PeriodicTask.objects.get(name="Tuning")
     page = f"/admin/django_celery_beat/periodictask/{weekly.pk}/change/"
     assert records.get(page).status_code == 200
-    assert records.post(page, {**form, **forged, "name": "Weekly tuning"}).status_code == 302
+    assert records.post(page, {**form, **forged, "name": "Tuning"}).status_code == 302
     weekly.refresh_from_db()
-    assert (weekly.task, weekly.args, weekly.queue, weekly.crontab) == ("tuning.tasks.weekly", "[]", "tuning", crontab)
+    assert (weekly.task, weekly.args, weekly.queue, weekly.crontab) == (TASK, "[]", "tuning", crontab)
 
 
 def test_a_row_that_names_a_strange_task_is_not_run(records: Client, monkeypatch: pytest.MonkeyPatch) -> None:
