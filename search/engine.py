@@ -3,24 +3,23 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.conf import settings
 
-from search import encoders
+from search import encoders, progress
 from search.errors import Unavailable
-from search.microbatch import MicroBatcher
 from search.retrieval.decoding import decode_apart
 from search.retrieval.describe import Describer, Description
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.imaging import Picture
 from search.retrieval.live import LiveSearcher
 from search.retrieval.parameters import Parameters
-from search.retrieval.records import Depth, Filters, SearchAnswer
+from search.retrieval.records import Depth, Filters, Query, SearchAnswer
 from search.retrieval.searcher import Searcher
 from search.retrieval.snapshot import Snapshot, SnapshotRefused, SnapshotStore
 from search.retrieval.vector_store import VectorStore
@@ -34,8 +33,27 @@ class _Eyes:
     def __init__(self, weights: Path) -> None:
         self.weights = weights
         self.describer = Describer(weights=weights)
-        self.batcher: MicroBatcher[Picture, Description] = MicroBatcher(self.describer.describe)
         self.live: LiveSearcher | None = None
+
+    def describe(self, picture: Picture) -> Description:
+        return self.describer.describe([picture])[0]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One search. data: the bytes of an image file."""
+
+    data: bytes
+    filters: Filters
+    depth: Depth
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answer, timed by stage in ms (of several searches each has its share), and the snapshot that served it."""
+
+    answer: SearchAnswer
+    snapshot: Snapshot
 
 
 class Engine:
@@ -71,7 +89,7 @@ class Engine:
         return self._current().describer
 
     def describe_one(self, picture: Picture) -> Description:
-        return self._current().batcher(picture)
+        return self._current().describe(picture)
 
     def searcher(self) -> Searcher:
         """The searcher of the current snapshot; raises Unavailable with a sentence when there is none that fits."""
@@ -80,21 +98,43 @@ class Engine:
     def search(
         self, data: bytes, parameters: Parameters, *, filters: Filters, depth: Depth, candidates: int, top: int
     ) -> tuple[SearchAnswer, Snapshot]:
-        """Decode, describe, search. Returns the answer, timed by stage in ms, and the snapshot that served it."""
+        """One search by itself."""
+        asked = Asked(data, filters, depth)
+        found = self.search_many([asked], parameters, candidates=candidates, top=top)[0]
+        return found.answer, found.snapshot
+
+    def search_many(
+        self, asked: Sequence[Asked], parameters: Parameters, *, candidates: int, top: int
+    ) -> list[Answered]:
+        """Decode, describe, search: all of them together, on one snapshot. Raises ImageRefused for one bad image."""
         start = time.perf_counter()
-        picture = decode_apart(data)
+        pictures = [self._decoded(one.data) for one in asked]
         decoded = time.perf_counter()
         eyes, searcher = self._serving()
-        description = eyes.batcher(picture)
-        described = time.perf_counter()
-        answer = searcher.search(description, parameters, filters=filters, depth=depth, candidates=candidates, top=top)
-        stages = {"decode": (decoded - start) * 1000, "describe": (described - decoded) * 1000}
-        return replace(answer, timings={**stages, **answer.timings}, query=description), searcher.snapshot
+        progress.step()
+        described = eyes.describer.describe(pictures)
+        progress.step()
+        share = 1000 / len(asked)
+        stages = {"decode": (decoded - start) * share, "describe": (time.perf_counter() - decoded) * share}
+        queries = [
+            Query(description, parameters, one.filters, one.depth)
+            for description, one in zip(described, asked, strict=True)
+        ]
+        answers = searcher.search_many(queries, candidates=candidates, top=top)
+        return [
+            Answered(replace(answer, timings=stages | answer.timings, query=query.description), searcher.snapshot)
+            for query, answer in zip(queries, answers, strict=True)
+        ]
+
+    @staticmethod
+    def _decoded(data: bytes) -> Picture:
+        progress.step()
+        return decode_apart(data)
 
     def serving(self) -> tuple[Searcher, Callable[[Picture], Description]]:
         """The searcher that answers now, and what describes a picture in its terms; raises Unavailable."""
         eyes, searcher = self._serving()
-        return searcher, eyes.batcher
+        return searcher, eyes.describe
 
     def status(self) -> dict[str, Any]:
         """What this worker serves, for the heartbeat. Cheap: reads what is loaded."""

@@ -4,10 +4,14 @@ from typing import Any
 
 
 class Refused(Exception):  # noqa: N818  an answer to the user, not a fault
-    """The request cannot be carried out as it stands. fields: what a client may need beside the sentence."""
+    """The request cannot be carried out as it stands. fields: what a client may need beside the sentence.
+
+    retry_after: seconds after which it may be asked again; 0 where that says nothing.
+    """
 
     status = 400
     code = "refused"
+    retry_after = 0
 
     def __init__(self, sentence: str, **fields: Any) -> None:
         super().__init__(sentence)
@@ -40,3 +44,18 @@ class Unavailable(Refused):
 
     status = 503
     code = "unavailable"
+
+
+class TooMany(Refused):
+    """This user has asked for more than one may."""
+
+    status = 429
+    code = "too_many"
+    retry_after = 10
+
+
+class Overloaded(Unavailable):
+    """More is asked of the service than it can take."""
+
+    code = "overloaded"
+    retry_after = 10

@@ -158,6 +158,10 @@ class Search(models.Model):
     class Meta:
         ordering = ["-created_at"]
         verbose_name_plural = "searches"
+        indexes = [
+            models.Index(fields=["owner", "started_at"], name="search_served_last"),
+            models.Index(fields=["started_at"], name="search_begun_last"),
+        ]
 
     def __str__(self) -> str:
         return f"search {self.pk}"

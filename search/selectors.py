@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from search.errors import NotThere
 from search.models import LivePointer, Mark, ParameterSet, Search, SearchResult
+from search.queue import ahead
 from search.retrieval.parameters import Parameters
 from search.roles import is_administrator
 
@@ -87,6 +88,9 @@ def progress_sentence(search: Search) -> str:
         return f"{search.count} of {search.scanned:,} marks shown."
     if search.status == Search.Status.RUNNING:
         return "Comparing with the register." if search.attempts < 2 else "The worker stopped; another one took over."
-    if timezone.now() - search.created_at > _PATIENCE:
+    before = ahead(search)
+    if before:
+        return f"Waiting: {before} searches are before yours." if before > 1 else "Waiting: one search is before yours."
+    if before is None and timezone.now() - search.created_at > _PATIENCE:
         return "The search service does not answer just now. Your search is kept and starts as soon as it is back."
     return "Waiting for a search worker."

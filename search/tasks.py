@@ -5,11 +5,12 @@ from typing import Any
 from celery import shared_task
 
 from search import concepts, growth, questions, refining, services, worker  # noqa: F401  the worker signals register on import
+from search.answering import runner
 
 
 @shared_task
-def run_search(search_id: str) -> str:
-    return services.search_run(search_id=search_id)
+def run_searches() -> int:
+    return runner.work()
 
 
 @shared_task(expires=15)

@@ -7,6 +7,7 @@ from celery.signals import worker_init, worker_ready, worker_shutting_down
 from celery.worker.consumer import Consumer as CeleryConsumer
 
 from search import heartbeat, progress, telemetry
+from search.answering import runner
 from search.engine import engine
 
 _LOADING_SECONDS = 300
@@ -62,5 +63,6 @@ def _watch_the_loop(sender: Any, **_: Any) -> None:
 
 @worker_shutting_down.connect
 def _say_goodbye(**_: Any) -> None:
+    runner.stop()
     for stop in _beats:
         stop.set()

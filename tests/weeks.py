@@ -147,7 +147,8 @@ def _work(families: Families, rng: random.Random, person: Any, when: datetime) -
     from feedback.services import page_seen, search_conclude, selection_set
     from search.models import Search
     from search.retrieval.records import Filters
-    from search.services import search_create, search_run
+    from search.services import search_create
+    from tests.searching import search_run
 
     group = rng.choice(sorted(families.asked))
     image = families.asked[group]
@@ -170,7 +171,7 @@ def _work(families: Families, rng: random.Random, person: Any, when: datetime) -
         Conclusion.objects.filter(pk=concluded.pk).update(at=when + timedelta(minutes=4))
         Impression.objects.filter(conclusion=concluded).update(at=when + timedelta(minutes=4))
     Search.objects.filter(pk=search.pk).update(
-        created_at=when, queued_at=when, started_at=when, finished_at=when + timedelta(milliseconds=240)
+        created_at=when, started_at=when, finished_at=when + timedelta(milliseconds=240)
     )
 
 

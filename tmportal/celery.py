@@ -1,4 +1,4 @@
-"""The Celery application. Tasks live in the rooms; queues: search, ingest, tuning."""
+"""The Celery application. Tasks live in the rooms; queues: search, questions, ingest, tuning."""
 
 import os
 

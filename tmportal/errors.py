@@ -18,7 +18,10 @@ log = logging.getLogger(__name__)
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, Refused):
-        return _answer(error.status, error.code, str(error), error.fields)
+        refusal = _answer(error.status, error.code, str(error), error.fields)
+        if error.retry_after:
+            refusal["Retry-After"] = str(error.retry_after)
+        return refusal
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         log.error("disk full: %s", error)
         return _answer(507, "disk_full", "The disk of the service is full: tell the administrator. Nothing was lost.")

@@ -118,9 +118,9 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "tuning"
 CELERY_TASK_ROUTES = {
-    "search.tasks.run_search": {"queue": "search"},
-    "search.tasks.run_concepts": {"queue": "search"},
-    "search.tasks.run_refine": {"queue": "search"},
+    "search.tasks.run_searches": {"queue": "search"},
+    "search.tasks.run_concepts": {"queue": "questions"},
+    "search.tasks.run_refine": {"queue": "questions"},
     "search.tasks.publish_snapshot": {"queue": "ingest"},
     "search.tasks.sweep": {"queue": "search"},
     "tuning.tasks.*": {"queue": "tuning"},
@@ -199,6 +199,8 @@ TM_HASH = env.choice(
 )
 TM_RESULTS = env.number("TM_RESULTS", 240, low=10, high=5_000)
 TM_PAGE_SIZE = env.number("TM_PAGE_SIZE", 24, low=4, high=200)
+TM_QUEUE = env.number("TM_QUEUE", 2000, low=1, high=100_000)  # searches that may wait, of everybody
+TM_QUEUE_EXAMINER = env.number("TM_QUEUE_EXAMINER", 300, low=1, high=100_000)
 TM_HELD_OUT = env.folder("TM_HELD_OUT", BASE_DIR / "search" / "demo")  # queries/ and pool/ in METU layout
 TM_TUNING_MIN_SEARCHES = env.number("TM_TUNING_MIN_SEARCHES", 30, low=1, high=1_000_000)
 TM_TUNING_MIN_EXAMINERS = env.number("TM_TUNING_MIN_EXAMINERS", 3, low=1, high=10_000)

@@ -60,10 +60,12 @@ def programs(data_dir: Path) -> dict[str, list[str]]:
     """Name -> command line, in the order of starting."""
     python = sys.executable
     celery = [python, "-m", "celery", "--app", "tmportal", "--quiet"]
+    threads = ["-P", "threads", "-c", "4"]
     level = ["--loglevel", "WARNING", "--without-mingle", "--without-gossip"]
     found = {"broker": broker.command(data_dir)} if broker.embedded() else {}
     return found | {
-        "search-worker": [*celery, "worker", "-Q", "search", "-P", "threads", "-c", "3", "-n", "search@%%h", *level],
+        # Searches keep one thread at most (search.queue.Runner), so questions always find one.
+        "search-worker": [*celery, "worker", "-Q", "search,questions", *threads, "-n", "search@%%h", *level],
         "tuning-worker": [
             *celery,
             "worker",

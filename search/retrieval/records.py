@@ -8,6 +8,7 @@ from datetime import date
 from typing import Literal
 
 from search.retrieval.description import Description, Vector
+from search.retrieval.parameters import Parameters
 
 Box = tuple[int, int, int, int]
 """x0, y0, x1, y1 in pixels of the original image, x1 and y1 exclusive."""
@@ -43,6 +44,21 @@ class Filters:
     @property
     def empty(self) -> bool:
         return self == Filters()
+
+
+@dataclass(frozen=True)
+class Query:
+    """One search of the engine: a described image, the parameters it is ranked by, and its limits.
+
+    parameters: those of the query's cluster are used when they were made for the snapshot's clustering, else the
+    default. cluster: whose parameters and neighbours are used; None: the cluster that the description lies in.
+    """
+
+    description: Description
+    parameters: Parameters
+    filters: Filters = Filters()
+    depth: Depth = "register"
+    cluster: int | None = None
 
 
 @dataclass(frozen=True)

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isnan
 
 import numpy as np
-from numpy.typing import NDArray
 
+from search.retrieval.candidates import Mask, Rows, around
+from search.retrieval.candidates import candidates as candidates_of
 from search.retrieval.crowding import cut_shift
 from search.retrieval.description import Description
-from search.retrieval.descriptors import DESCRIPTORS, SET_OF, VECTOR_DESCRIPTORS
+from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.fusion import fuse
 from search.retrieval.parameters import ClusterParameters, Parameters
 from search.retrieval.probe import TOP, Answer
-from search.retrieval.records import Depth, Filters, Hit, SearchAnswer
-from search.retrieval.similarity import best_boxes, table_similarities
+from search.retrieval.records import Depth, Filters, Hit, Query, SearchAnswer
+from search.retrieval.similarity import Comparison
 from search.retrieval.snapshot import Snapshot
-from search.retrieval.table import MarkTable
 
 _NO_FILTERS = Filters()
-_NEAR_SHARE = 0.01
-"""Share of the marks that pass the filters which the Hamming stage hands on, and never fewer than asked for: codes are
-coarse, and comparing some thousand marks exactly costs milliseconds."""
-_AROUND = 128
-"""Marks compared exactly for the query's crowding: the 48 nearest by Eq 1 are among that many by the linear score."""
-Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """Where one query searches. allowed: rows that may be found, None: all; key: equal for equal rows."""
+
+    cluster: int
+    used: ClusterParameters
+    clusters: tuple[int, ...]
+    allowed: Mask | None
+    key: object
 
 
 class Searcher:
@@ -46,32 +52,43 @@ class Searcher:
         top: int = 240,
         cluster: int | None = None,
     ) -> SearchAnswer:
-        """The `top` marks most like the described image.
+        """One query by itself; see `search_many` and `records.Query`."""
+        query = Query(description, parameters, filters, depth, cluster)
+        return self.search_many([query], candidates=candidates, top=top)[0]
 
-        parameters: those of the query's cluster are used when they were made for this snapshot's clustering,
-        else the default. filters and depth act inside the search: the list is cut short only when fewer
-        marks pass. candidates: marks kept for the exact stage, at least `top`; by Hamming distance also at least 1 % of
-        the marks that pass. cluster: whose parameters and neighbours are used; None: the cluster that the description
-        lies in.
+    def search_many(self, queries: Sequence[Query], *, candidates: int = 1000, top: int = 240) -> list[SearchAnswer]:
+        """For each query the `top` marks most like it; together they cost less than one by one.
+
+        Filters and depth act inside the search: a list is cut short only when fewer marks pass. candidates: marks kept
+        for the exact stage, at least `top`; by Hamming distance also at least 1 % of the marks that pass.
         Raises ValueError for a description without `general`.
         """
-        if "general" not in description.vectors:
+        if any("general" not in query.description.vectors for query in queries):
             raise ValueError("The image has no `general` vector, so it cannot be searched.")
-        clock = _Clock()
-        snapshot = self.snapshot
-        if cluster is None:
-            cluster = self.cluster_of(description)
-        used = self._parameters(parameters, cluster)
-        clusters, allowed = self._scope(filters, depth, cluster, used.extension)
+        clock = _Clock(len(queries))
+        scopes = self._scopes(queries)
         clock.lap("filter")
-        rows = self._candidates(description, used, allowed, max(candidates, top))
+        rows = self._candidates(queries, scopes, max(candidates, top))
         clock.lap("candidates")
-        shift = self._cut_shift(description)
+        shifts = self._cut_shifts([query.description for query in queries])
         clock.lap("crowding")
-        hits = self._exact(description, used, rows, top, shift)
+        asked = [(q.description, scope.used, own) for q, scope, own in zip(queries, scopes, rows, strict=True)]
+        hits = self._exact(asked, top, shifts)
         clock.lap("exact")
-        scanned = snapshot.count if allowed is None else int(allowed.sum())
-        return SearchAnswer(cluster, clusters, scanned, hits, clock.done(), cut=used.threshold + shift, cut_shift=shift)
+        timings = clock.done()
+        answers = []
+        for scope, found, shift in zip(scopes, hits, shifts, strict=True):
+            scanned = self.snapshot.count if scope.allowed is None else int(scope.allowed.sum())
+            cut = scope.used.threshold + shift
+            answers.append(
+                SearchAnswer(scope.cluster, scope.clusters, scanned, found, timings, cut=cut, cut_shift=shift)
+            )
+        return answers
+
+    def probed(self, description: Description) -> Answer:
+        """The best marks under equal weights: what a Probe keeps and compares."""
+        answer = self.search(description, Parameters.initial(DESCRIPTORS), top=TOP)
+        return tuple((hit.number, hit.score) for hit in answer.hits)
 
     def compare(
         self, description: Description, parameters: Parameters, numbers: Sequence[str], *, cluster: int | None = None
@@ -84,13 +101,8 @@ class Searcher:
             cluster = self.cluster_of(description)
         rows = np.array([self.snapshot.table.places[number] for number in numbers], dtype=np.int64)
         used = self._parameters(parameters, cluster)
-        hits = self._exact(description, used, rows, len(rows), self._cut_shift(description))
+        hits = self._exact([(description, used, rows)], len(rows), self._cut_shifts([description]))[0]
         return {hit.number: hit for hit in hits}
-
-    def probed(self, description: Description) -> Answer:
-        """The best marks under equal weights: what a Probe keeps and compares."""
-        answer = self.search(description, Parameters.initial(DESCRIPTORS), top=TOP)
-        return tuple((hit.number, hit.score) for hit in answer.hits)
 
     def cluster_of(self, description: Description) -> int:
         """The cluster that a description lies in."""
@@ -100,127 +112,102 @@ class Searcher:
         same = parameters.clusters_version == self.snapshot.clusters.version
         return parameters.for_cluster(cluster if same else None)
 
-    def _scope(
-        self, filters: Filters, depth: Depth, cluster: int, extension: float
-    ) -> tuple[tuple[int, ...], Mask | None]:
-        """The clusters searched and the rows that may be found (None = all)."""
-        allowed = self.snapshot.columns.mask(filters)
-        if depth == "register":
-            return tuple(range(len(self.snapshot.clusters))), allowed
-        near = self.snapshot.clusters.near(cluster, extension)
-        inside = np.isin(self.snapshot.assignment, near)
-        return near, inside if allowed is None else inside & allowed
-
-    def _candidates(
-        self, description: Description, used: ClusterParameters, allowed: Mask | None, count: int
-    ) -> NDArray[np.int64]:
-        """Rows for the exact stage: the nearest as the snapshot's first stage has it, and marks of which some part
-        matches."""
+    def _scopes(self, queries: Sequence[Query]) -> list[_Scope]:
+        """Where each query searches; equal limits share one mask, so that they can be searched together."""
         snapshot = self.snapshot
-        if snapshot.codes is None:
-            _, found = snapshot.index.search(self._linear_query(description, used.weights), count, allowed=allowed)
-        else:
-            passing = snapshot.count if allowed is None else int(allowed.sum())
-            code = snapshot.codes.head.codes(description.vectors["general"])
-            most = max(count, math.ceil(_NEAR_SHARE * passing))
-            _, found = snapshot.codes.index.search(code, most, allowed=allowed)
-        sets = [name for name in SET_OF if used.weights.get(name, 0) > 0]
-        parts = [found.ravel()]
-        for name in sets:
-            parts += self._part_candidates(description, SET_OF[name], allowed, max(50, count // 4))
-        rows = np.unique(np.concatenate(parts))
-        return rows[rows >= 0]
+        masks: dict[tuple[Filters, tuple[int, ...] | None], Mask | None] = {}
+        found = []
+        for query in queries:
+            cluster = self.cluster_of(query.description) if query.cluster is None else query.cluster
+            used = self._parameters(query.parameters, cluster)
+            near = None if query.depth == "register" else snapshot.clusters.near(cluster, used.extension)
+            key = query.filters, near
+            if key not in masks:
+                allowed = snapshot.columns.mask(query.filters)
+                if near is not None:
+                    inside = np.isin(snapshot.assignment, near)
+                    allowed = inside if allowed is None else inside & allowed
+                masks[key] = allowed
+            clusters = tuple(range(len(snapshot.clusters))) if near is None else near
+            found.append(_Scope(cluster, used, clusters, masks[key], key))
+        return found
 
-    def _linear_query(self, description: Description, weights: Mapping[str, float]) -> NDArray[np.float32]:
-        """[W_1 q_1 | ... | W_n q_n]; a set counts with its whole, which its maximum is never below."""
-        pieces = []
-        for name in VECTOR_DESCRIPTORS:
-            weight = weights.get(name, 0.0)
-            weight += sum(weights.get(other, 0.0) for other, whole in SET_OF.items() if whole == name)
-            width = self.snapshot.table.vectors[name].shape[1]
-            vector = description.vectors.get(name)
-            pieces.append(np.zeros(width, np.float32) if vector is None or not width else weight * vector)
-        return np.concatenate(pieces)[None, :].astype(np.float32)
+    def _candidates(self, queries: Sequence[Query], scopes: Sequence[_Scope], count: int) -> list[Rows]:
+        """Rows for the exact stage of each query."""
+        groups: dict[object, list[int]] = {}
+        for place, scope in enumerate(scopes):
+            groups.setdefault(scope.key, []).append(place)
+        rows: dict[int, Rows] = {}
+        for places in groups.values():
+            found = candidates_of(
+                self.snapshot, [queries[place].description for place in places],
+                [scopes[place].used.weights for place in places], scopes[places[0]].allowed, count,
+            )  # fmt: skip
+            rows |= dict(zip(places, found, strict=True))
+        return [rows[place] for place in range(len(queries))]
 
-    def _part_candidates(
-        self, description: Description, whole: str, allowed: Mask | None, count: int
-    ) -> list[NDArray[np.int64]]:
-        """Rows by: parts of the query against whole marks, whole and parts against parts of marks."""
-        snapshot = self.snapshot
-        vector = description.vectors[whole]
-        rows = []
-        if len(description.regions):
-            wide = np.zeros((len(description.regions), snapshot.table.vectors_width), np.float32)
-            start = snapshot.table.vector_start(whole)
-            wide[:, start : start + len(vector)] = description.regions
-            rows.append(snapshot.index.search(wide, count, allowed=allowed)[1].ravel())
-        if snapshot.regions is not None:
-            owners = snapshot.table.owners
-            elements = np.concatenate([vector[None], description.regions.reshape(-1, len(vector))])
-            inside = None if allowed is None else allowed[owners]
-            found = snapshot.regions.search(elements, count, allowed=inside)[1].ravel()
-            rows.append(owners[found[found >= 0]])
-        return rows
-
-    def _cut_shift(self, description: Description) -> float:
-        """By how much the whole register's marks around the query move its cut, whatever the filters are."""
-        snapshot = self.snapshot
-        if snapshot.codes is None:
-            equal = dict.fromkeys(DESCRIPTORS, 1 / len(DESCRIPTORS))
-            _, found = snapshot.index.search(self._linear_query(description, equal), _AROUND)
-        else:
-            code = snapshot.codes.head.codes(description.vectors["general"])
-            _, found = snapshot.codes.index.search(code, max(_AROUND, math.ceil(_NEAR_SHARE * snapshot.count)))
-        rows = found.ravel()
-        return cut_shift(self._similarities(description, snapshot.table.take(rows[rows >= 0])))
-
-    def _similarities(self, description: Description, table: MarkTable) -> NDArray[np.float32]:
-        """(m, n) calibrated similarities of the query to the marks of a table."""
-        return self.snapshot.calibration.apply(table_similarities([description], table)[0])
+    def _cut_shifts(self, descriptions: Sequence[Description]) -> list[float]:
+        """By how much the whole register's marks around each query move its cut, whatever the filters are."""
+        rows = around(self.snapshot, descriptions)
+        union, places = _union(rows)
+        compared = Comparison(descriptions, self.snapshot.table.take(union))
+        apply = self.snapshot.calibration.apply
+        return [cut_shift(apply(sims[own])) for sims, own in zip(compared.similarities, places, strict=True)]
 
     def _exact(
-        self, description: Description, used: ClusterParameters, rows: NDArray[np.int64], top: int, shift: float
-    ) -> list[Hit]:
-        """Eq 1 on the calibrated similarities of `rows`, best first; equal scores in the register's order.
-
-        shift: of this query's cut.
-        """
-        snapshot = self.snapshot
-        table = snapshot.table.take(rows)
-        calibrated = self._similarities(description, table)
-        scores = np.nan_to_num(fuse(calibrated, np.array(used.weight_vector(DESCRIPTORS))), nan=0.0)
-        order = np.argsort(-scores, kind="stable")[:top]
-        return [
-            Hit(
-                number=str(table.numbers[place]),
-                rank=rank,
-                score=float(scores[place]),
-                similarities=_named(calibrated[place]),
-                preselected=bool(scores[place] >= used.threshold + shift),
-                cluster=int(snapshot.assignment[rows[place]]),
-                boxes=best_boxes(description, table.description(int(place))),
+        self, asked: Sequence[tuple[Description, ClusterParameters, Rows]], top: int, shifts: Sequence[float]
+    ) -> list[list[Hit]]:
+        """For each description Eq 1 on the calibrated similarities of its rows, best first; equal scores in the
+        register's order. shifts: of each one's cut."""
+        union, places = _union([rows for _, _, rows in asked])
+        table = self.snapshot.table.take(union)
+        compared = Comparison([description for description, _, _ in asked], table)
+        hits = []
+        for query, ((_, used, _), own, shift) in enumerate(zip(asked, places, shifts, strict=True)):
+            calibrated = self.snapshot.calibration.apply(compared.similarities[query][own])
+            scores = np.nan_to_num(fuse(calibrated, np.array(used.weight_vector(DESCRIPTORS))), nan=0.0)
+            order = np.argsort(-scores, kind="stable")[:top]
+            best = own[order]
+            columns = zip(
+                table.numbers[best].tolist(),
+                scores[order].tolist(),
+                calibrated[order].tolist(),
+                (scores[order] >= used.threshold + shift).tolist(),
+                self.snapshot.assignment[union[best]].tolist(),
+                compared.boxes(query, best),
+                strict=True,
             )
-            for rank, place in enumerate(order, start=1)
-        ]
+            hits.append(
+                [
+                    Hit(str(number), rank, score, _named(similarities), preselected, cluster, boxes)
+                    for rank, (number, score, similarities, preselected, cluster, boxes) in enumerate(columns, start=1)
+                ]
+            )
+        return hits
+
+
+def _union(rows: Sequence[Rows]) -> tuple[Rows, list[Rows]]:
+    """All rows that occur, in their order, and where each list's stand among them."""
+    union = np.unique(np.concatenate(rows))
+    return union, [np.searchsorted(union, own) for own in rows]
 
 
 class _Clock:
-    """Milliseconds per stage."""
+    """Milliseconds per stage; of several queries each has its share."""
 
-    def __init__(self) -> None:
+    def __init__(self, queries: int) -> None:
+        self._share = 1000 / queries
         self._start = self._last = time.perf_counter()
         self._laps: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
         now = time.perf_counter()
-        self._laps[stage] = (now - self._last) * 1000
+        self._laps[stage] = (now - self._last) * self._share
         self._last = now
 
     def done(self) -> dict[str, float]:
-        return {**self._laps, "total": (time.perf_counter() - self._start) * 1000}
+        return {**self._laps, "total": (time.perf_counter() - self._start) * self._share}
 
 
-def _named(similarities: NDArray[np.float32]) -> dict[str, float | None]:
-    return {
-        name: None if np.isnan(value) else float(value) for name, value in zip(DESCRIPTORS, similarities, strict=True)
-    }
+def _named(similarities: Sequence[float]) -> dict[str, float | None]:
+    return {name: None if isnan(value) else value for name, value in zip(DESCRIPTORS, similarities, strict=True)}

@@ -43,6 +43,14 @@ class MarkTable:
         """Mark number -> its row."""
         return {str(number): row for row, number in enumerate(self.numbers)}
 
+    def present(self, name: str) -> NDArray[np.bool_]:
+        """(m,) which marks have the vector descriptor `name`."""
+        return self._present[name]
+
+    @cached_property
+    def _present(self) -> dict[str, NDArray[np.bool_]]:
+        return {name: np.asarray(column.any(axis=1)) for name, column in self.vectors.items()}
+
     @property
     def vectors_width(self) -> int:
         """Numbers per row of the vectors side by side, in the order of VECTOR_DESCRIPTORS."""

@@ -16,8 +16,9 @@ from search.parameter_sets import parameter_set_create
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.records import Filters
 from search.selectors import live_parameter_set, results_of
-from search.services import search_create, search_run
+from search.services import search_create
 from tests import pictures
+from tests.searching import search_run
 
 pytestmark = pytest.mark.django_db
 

@@ -14,9 +14,10 @@ from search import media, query_file
 from search.errors import NotThere
 from search.models import Search, SearchResult
 from search.retrieval.records import Filters
-from search.services import search_create, search_run
+from search.services import search_create
 from tests import pictures
 from tests.broker import Broker
+from tests.searching import search_run
 
 pytestmark = pytest.mark.django_db
 

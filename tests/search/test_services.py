@@ -12,8 +12,9 @@ from search.errors import Refused, Unavailable
 from search.models import Search
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.records import Filters
-from search.services import MAX_ATTEMPTS, filters_from_json, filters_to_json, search_create, search_run, sweep
+from search.services import MAX_ATTEMPTS, filters_from_json, filters_to_json, search_create, sweep
 from tests import pictures
+from tests.searching import search_run
 
 pytestmark = pytest.mark.django_db
 
@@ -65,18 +66,6 @@ def test_no_match_is_an_empty_answer_not_an_error(register: Any, examiner: Any) 
     assert search.count == 0
 
 
-def test_delivered_twice_it_runs_once(register: Any, examiner: Any) -> None:
-    search = create(examiner)
-    assert search_run(search_id=str(search.pk)) == "done"
-    assert search_run(search_id=str(search.pk)) == "not queued"
-    search.refresh_from_db()
-    assert search.attempts == 1
-
-
-def test_an_unknown_id_is_not_an_error(db: Any) -> None:
-    assert search_run(search_id="00000000-0000-0000-0000-000000000000") == "not queued"
-
-
 def test_without_a_register_the_search_fails_with_a_sentence(examiner: Any, settings: Any, tmp_path: Any) -> None:
     settings.MEDIA_ROOT = tmp_path
     search = create(examiner)
@@ -97,11 +86,11 @@ def test_an_image_lost_from_the_disk_fails_the_search_with_a_sentence(register: 
 
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Which workers the broker says are alive; sent ids are collected instead of sent."""
+    """Which workers the broker says are alive; messages that wake one are collected instead of sent."""
     living: dict[str, Any] = {}
     sent: list[str] = []
     monkeypatch.setattr(heartbeat, "alive", lambda *_: living)
-    monkeypatch.setattr(services, "search_send", lambda search: sent.append(str(search.pk)) or True)
+    monkeypatch.setattr(services, "search_wake", lambda: sent.append("woken") or True)
     return {"living": living, "sent": sent}
 
 
@@ -120,7 +109,7 @@ def test_the_sweep_requeues_searches_of_dead_workers_only(examiner: Any, workers
         running(examiner, "dead:1", seconds=1),
     )
     assert sweep()["requeued"] == 1
-    assert workers["sent"] == [str(dead.pk)]
+    assert workers["sent"] == ["woken"]
     assert [Search.objects.get(pk=s.pk).status for s in (dead, alive, young)] == [
         "queued",
         "running",
@@ -135,11 +124,11 @@ def test_an_image_that_kills_its_worker_is_given_up_with_a_sentence(examiner: An
     assert search.status == "failed" and "another file" in search.error
 
 
-def test_the_sweep_sends_again_what_a_dead_broker_dropped(examiner: Any, workers: dict[str, Any]) -> None:
-    old = Search.objects.create(owner=examiner, image="x", queued_at=timezone.now() - timedelta(minutes=1))
-    Search.objects.create(owner=examiner, image="x")
-    assert sweep()["sent"] == 1 and workers["sent"] == [str(old.pk)]
-    assert sweep()["sent"] == 0  # not again at once
+def test_the_sweep_wakes_a_worker_while_anything_waits(examiner: Any, workers: dict[str, Any]) -> None:
+    search = Search.objects.create(owner=examiner, image="x")
+    assert sweep()["sent"] == 1 and workers["sent"] == ["woken"]
+    Search.objects.filter(pk=search.pk).update(status="done")
+    assert sweep()["sent"] == 0
 
 
 def test_with_the_broker_away_the_search_is_kept(

@@ -16,8 +16,9 @@ from search.retrieval.parameters import ClusterParameters, Parameters
 from search.retrieval.records import Filters
 from search.retrieval.similarity import table_similarities
 from search.selectors import live_parameter_set
-from search.services import search_create, search_run
+from search.services import search_create
 from tests.conftest import MARKS
+from tests.searching import search_run
 from tuning import services, tasks
 from tuning.models import TuningRun
 from tuning.objective import HeldOut

@@ -15,7 +15,7 @@ from search.retrieval.hashing.itq import fit_itq
 from search.retrieval.live import LiveSearcher
 from search.retrieval.parameters import ClusterParameters, Parameters
 from search.retrieval.pooling import unit
-from search.retrieval.records import Filters, MarkRecord
+from search.retrieval.records import Filters, MarkRecord, Query
 from search.retrieval.searcher import Searcher
 from search.retrieval.similarity import similarity_matrix
 from search.retrieval.snapshot import SnapshotRefused, SnapshotStore
@@ -108,7 +108,7 @@ def test_the_cut_follows_the_crowd_around_the_query_in_the_whole_register(
     searcher: Searcher, marks: list[Description]
 ) -> None:
     whole = searcher.search(marks[5], only("general", threshold=0.4))
-    sims = searcher._similarities(marks[5], searcher.snapshot.table)
+    sims = CALIBRATION.apply(similarity_matrix([marks[5]], marks)[0])
     # Of the first stage's 128, ordered by the linear score; these random marks differ far less than real ones.
     assert whole.cut_shift == pytest.approx(cut_shift(sims), abs=0.01)
     few = searcher.search(marks[5], only("edges", threshold=0.4), filters=Filters(nice=(1,)))
@@ -279,3 +279,40 @@ def test_marks_of_which_a_part_matches_join_the_hamming_candidates(by_code: Sear
     query.regions = marks[7].regions[1:2].copy()
     assert by_code.search(query, only("objects"), candidates=10, top=10).hits[0].number == "0007"
     assert "0007" not in numbers(by_code.search(query, only("general"), candidates=10, top=10))
+
+
+@pytest.mark.parametrize("kind", ["linear", "by code"])
+def test_a_batch_finds_what_its_queries_find_alone(
+    searcher: Searcher, by_code: Searcher, marks: list[Description], kind: str
+) -> None:
+    """Queries with and without parts and edges, limits that differ and that are the same, weights, depths, clusters."""
+    served = searcher if kind == "linear" else by_code
+    rng = np.random.default_rng(77)
+    asked = [random_description(rng, regions=n % 4) for n in range(20)] + marks[:4]
+    del asked[3].vectors["edges"]
+    limits = [Filters(), Filters(nice=(45,)), Filters(jurisdictions=("EM",)), Filters(statuses=("none",))]
+    own = {cluster: only("edges", threshold=0.3).default for cluster in (0, 2, 3)}
+    weights = [EQUAL, Parameters(EQUAL.default, own, served.snapshot.clusters.version), only("general")]
+    queries = [
+        Query(one, weights[n % 3], limits[n % 4], "cluster" if n % 5 == 1 else "register", 2 if n == 7 else None)
+        for n, one in enumerate(asked)
+    ]
+    together = served.search_many(queries, candidates=120, top=60)
+    for query, found in zip(queries, together, strict=True):
+        alone = served.search(
+            query.description, query.parameters, filters=query.filters, depth=query.depth, cluster=query.cluster,
+            candidates=120, top=60,
+        )  # fmt: skip
+        assert (found.cluster, found.clusters_searched, found.scanned) == (
+            alone.cluster, alone.clusters_searched, alone.scanned,
+        )  # fmt: skip
+        assert (found.cut, found.cut_shift) == pytest.approx((alone.cut, alone.cut_shift), abs=1e-5)
+        assert len(found.hits) == len(alone.hits)
+        for one, other in zip(found.hits, alone.hits, strict=True):
+            assert (one.number, one.rank, one.boxes, one.cluster) == (
+                other.number, other.rank, other.boxes, other.cluster,
+            )  # fmt: skip
+            assert one.score == pytest.approx(other.score, abs=1e-5)
+            for name, value in one.similarities.items():
+                assert value == (other.similarities[name] and pytest.approx(other.similarities[name], abs=1e-5))
+    assert {len(found.hits) for found in together} > {0, 60}

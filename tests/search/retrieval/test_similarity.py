@@ -3,7 +3,8 @@ import pytest
 
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS
-from search.retrieval.similarity import best_boxes, similarity_matrix
+from search.retrieval.similarity import Comparison, similarity_matrix
+from search.retrieval.table import MarkTable
 from tests.search.retrieval.pictures import random_description
 
 X, Y, Z = np.eye(3, dtype=np.float32)
@@ -59,6 +60,12 @@ def test_objects_equals_the_maximum_over_all_pairs() -> None:
 
 def test_no_marks_give_an_empty_matrix() -> None:
     assert similarity_matrix([mark(X)], []).shape == (1, 0, len(DESCRIPTORS))
+
+
+def best_boxes(query: Description, found: Description) -> object:
+    """Among others: what stands before them must not move them."""
+    table = MarkTable.of(["", ""], [mark(Z, X, Y), found])
+    return Comparison([mark(Z, Y), query], table).boxes(1, np.array([1, 0]))[0]
 
 
 def test_best_boxes_name_the_matching_parts() -> None:
