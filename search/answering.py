@@ -20,6 +20,7 @@ from search.retrieval.imaging import ImageRefused
 from search.retrieval.records import Hit
 from search.selectors import live_pointer
 from search.services import filters_from_json, search_wake
+from search.telemetry import SEARCH_SECONDS, SEARCHES, STAGE_SECONDS
 from search.vienna import vienna_suggested
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,8 @@ def _write(batch: Sequence[Search], answered: Sequence[Answered], pointer: LiveP
                 "total": round((now - started) * 1000, 2),
             }
             search.save()
+    for search in mine:
+        _tell(search)
 
 
 _OURS = {"status": Search.Status.RUNNING, "worker": heartbeat.WORKER}
@@ -146,9 +149,22 @@ def _stamp(search: Search, one: Answered, pointer: LivePointer, shown: Layout) -
 
 
 def _fail(search: Search, sentence: str) -> None:
-    Search.objects.filter(pk=search.pk, attempts=search.attempts, **_OURS).update(
-        status=Search.Status.FAILED, finished_at=timezone.now(), error=sentence
-    )
+    search.status, search.finished_at, search.error = Search.Status.FAILED, timezone.now(), sentence
+    if Search.objects.filter(pk=search.pk, attempts=search.attempts, **_OURS).update(
+        status=search.status, finished_at=search.finished_at, error=sentence
+    ):
+        _tell(search)
+
+
+def _tell(search: Search) -> None:
+    """Of a search that has ended, to those who watch the service."""
+    seconds = (search.finished_at - search.created_at).total_seconds() if search.finished_at else 0.0
+    SEARCHES.labels(search.status).inc()
+    SEARCH_SECONDS.observe(seconds)
+    for stage, milliseconds in search.timings.items():
+        STAGE_SECONDS.labels(stage).observe(milliseconds / 1000)
+    facts = {"search_id": str(search.pk), "user_id": search.owner_id, "seconds": seconds, "outcome": search.status}
+    log.info("search", extra=facts)
 
 
 runner = Runner(searches_answer, wake=search_wake)

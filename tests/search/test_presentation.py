@@ -140,7 +140,7 @@ def test_nothing_that_is_handed_out_tells_an_audit_slot_or_a_team(
 
     usual = {
         "mark", "rank", "score", "similarities", "preselected", "selected", "thumbnail", "name", "owner", "nice",
-        "jurisdiction", "mark_status", "filing_date", "size", "boxes", "refined",
+        "jurisdiction", "mark_status", "filing_date", "size", "boxes", "refined", "change",
     }  # fmt: skip
     audited = searched(examiner)
     assert results_of(audited).filter(audit=True).count() == 2

@@ -20,6 +20,7 @@ from search.queue import BATCH, Runner, admit, claim
 from search.retrieval.records import Filters
 from search.selectors import progress_sentence
 from search.services import MAX_ATTEMPTS, search_create, sweep
+from search.telemetry import SEARCHES
 from tests import pictures
 from tests.searching import search_run
 
@@ -220,12 +221,22 @@ def test_a_batch_is_answered_in_one_transaction_and_one_pass(
         assert search.results.select_related("mark").first().mark.number == f"T/{seed:03}"
 
 
-def test_a_lost_image_fails_its_search_and_no_other(register: Any, examiner: Any) -> None:
+def test_a_lost_image_fails_its_search_and_no_other_and_who_watches_hears_it(
+    register: Any, examiner: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def ended(outcome: str) -> float:
+        return SEARCHES.labels(outcome)._value.get()
+
+    caplog.set_level("INFO", "search.answering")
+    before = {outcome: ended(outcome) for outcome in ("done", "failed")}
     made = [create(examiner, seed) for seed in range(3)]
     media.path_of(made[1].image).unlink()
     search_run(search_id=str(made[0].pk))
     states = list(Search.objects.order_by("created_at").values_list("status", "attempts"))
     assert states == [("done", 1), ("failed", 1), ("done", 1)]
+    told = [(row.outcome, row.search_id) for row in caplog.records if row.message == "search"]
+    assert sorted(told) == [("done", str(made[0].pk)), ("done", str(made[2].pk)), ("failed", str(made[1].pk))]
+    assert [ended(outcome) - count for outcome, count in before.items()] == [2, 1]
 
 
 def test_an_answer_that_somebody_else_has_given_meanwhile_is_not_given_again(register: Any, examiner: Any) -> None:
