@@ -57,21 +57,33 @@ def _answer(batch: Sequence[Search]) -> None:
     if pointer is None:
         if not Mark.objects.exists():
             raise Refused("The register is empty: the administrator has to ingest marks first.")
-        raise Unavailable("No parameter set is live: the administrator has to run `manage.py bootstrap`.")
+        raise Unavailable("The first parameters are being made.")
+    parameters = pointer.parameter_set.unpack()
     with progress.work(f"{len(batch)} searches from {batch[0].pk} on", limit=_STEP_SECONDS):
         answered = engine.search_many(
             [_asked(search) for search in batch],
-            pointer.parameter_set.unpack(),
+            parameters,
             candidates=settings.TM_CANDIDATES,
             top=settings.TM_RESULTS,
         )
+    serving = answered[0].snapshot
+    if (parameters.descriptors_version, parameters.calibration_version) != (
+        serving.descriptors_version,
+        serving.calibration.version,
+    ):
+        # Between two steps of an upgrade: the weights and the cut of one would judge the similarities of the other.
+        raise Unavailable("The parameters for the index that serves are being made.")
     with progress.work("writing answers", limit=progress.DATABASE_SECONDS):
         _write(batch, answered, pointer, started)
 
 
 def _asked(search: Search) -> Asked:
+    try:
+        image = media.read(search.image, sha256=search.image_sha256)
+    except FileNotFoundError:
+        raise Refused("The image of this search is lost or damaged on the disk: search with it again.") from None
     return Asked(
-        media.read(search.image),
+        image,
         filters_from_json(search.filters),
         "cluster" if search.depth == Search.Depth.CLUSTER else "register",
     )

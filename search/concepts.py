@@ -40,7 +40,7 @@ def concept_search(*, text: str, filters: Filters, top: int) -> dict[str, Any]:
     Unavailable with a sentence when the sentence encoder or the register's semantic vectors are missing.
     """
     words = words_checked(text)
-    snapshot = engine.searcher().snapshot
+    snapshot = engine.serving()[0].snapshot
     if column(snapshot.table.vectors) is None:
         raise Unavailable(_NOT_DESCRIBED)
     try:

@@ -58,6 +58,12 @@ def weights() -> Path:
         ) from None
 
 
+def all_weights() -> list[Path]:
+    """Every directory of weights that is here: the shipped one, then the office's own, newest first."""
+    own = [path.parent for path in folder().glob(f"*/{FILE}") if _NAME.fullmatch(path.parent.name)]
+    return [WEIGHTS, *sorted(own, reverse=True)]
+
+
 def calibration() -> Calibration:
     """The calibration that belongs to the weights in use."""
     try:

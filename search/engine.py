@@ -21,7 +21,7 @@ from search.retrieval.live import LiveSearcher
 from search.retrieval.parameters import Parameters
 from search.retrieval.records import Depth, Filters, Query, SearchAnswer
 from search.retrieval.searcher import Searcher
-from search.retrieval.snapshot import Snapshot, SnapshotRefused, SnapshotStore
+from search.retrieval.snapshot import OtherDescriptors, Snapshot, SnapshotRefused, SnapshotStore
 from search.retrieval.vector_store import VectorStore
 
 log = logging.getLogger(__name__)
@@ -59,14 +59,16 @@ class Answered:
 class Engine:
     """Lazy and thread-safe. A new snapshot is picked up by the next search; running ones finish on theirs.
 
-    So is another encoder: whatever describes marks uses it at once, and searches go on with the old one until the
-    snapshot made with the new one is there.
+    So is another encoder: whatever describes marks uses it at once, and searches go on with the old one, where it is
+    still there, until the snapshot made with the new one is.
     """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._eyes: _Eyes | None = None
         self._before: _Eyes | None = None
+        self._versions: dict[Path, str] = {}
+        self._refusal = ""
         self._stores: dict[tuple[Path, str], VectorStore] = {}
 
     @property
@@ -93,7 +95,10 @@ class Engine:
 
     def searcher(self) -> Searcher:
         """The searcher of the current snapshot; raises Unavailable with a sentence when there is none that fits."""
-        return self._searcher(self._current())
+        try:
+            return self._searcher(self._current())
+        except SnapshotRefused as refusal:
+            raise Unavailable(str(refusal)) from None
 
     def search(
         self, data: bytes, parameters: Parameters, *, filters: Filters, depth: Depth, candidates: int, top: int
@@ -136,10 +141,30 @@ class Engine:
         eyes, searcher = self._serving()
         return searcher, eyes.describe
 
+    def loaded(self) -> Snapshot | None:
+        """The snapshot that serves now, without looking for a newer one."""
+        lives = [eyes.live for eyes in (self._eyes, self._before) if eyes is not None and eyes.live is not None]
+        return next((live.loaded for live in lives if live.loaded), None)
+
     def status(self) -> dict[str, Any]:
-        """What this worker serves, for the heartbeat. Cheap: reads what is loaded."""
-        serves = self._eyes is not None and self._eyes.live is not None
-        return {"snapshot": self.snapshots.current() if serves else None}
+        """What this worker serves, for the heartbeat. Cheap: reads what is loaded.
+
+        snapshot: its id, or None. note: why that is not the live one. waits: why nothing is served.
+        """
+        snapshot = self.loaded()
+        notes = [e.live.note for e in (self._eyes, self._before) if e is not None and e.live is not None]
+        return {
+            "snapshot": snapshot.id if snapshot else None,
+            "note": next((note for note in notes if note), ""),
+            "waits": "" if snapshot else self._refusal,
+        }
+
+    def look_again(self) -> None:
+        """Read the live snapshot once more at the next search, though it was refused before."""
+        with self._lock:
+            for eyes in (self._eyes, self._before):
+                if eyes is not None and eyes.live is not None:
+                    eyes.live.again()
 
     def warm(self) -> None:
         """Load everything before the first search asks for it."""
@@ -147,7 +172,7 @@ class Engine:
         blank[16:48, 16:48] = 0
         self.describer.describe([blank])
         try:
-            self.searcher()
+            self.serving()
         except Unavailable as away:
             log.warning("%s", away)
 
@@ -166,26 +191,56 @@ class Engine:
         with self._lock:
             if eyes.live is None:
                 eyes.live = LiveSearcher(self.snapshots, descriptors_version=eyes.describer.version)
-            try:
-                return eyes.live.get()
-            except SnapshotRefused as refusal:
-                raise Unavailable(str(refusal)) from None
+            return eyes.live.get()
 
     def _serving(self) -> tuple[_Eyes, Searcher]:
         """Weights and a snapshot that belong together: those in use, or until they have a snapshot those before."""
-        eyes = self._current()
         try:
-            searcher = self._searcher(eyes)
+            eyes = self._current()
+            found = self._fitting(eyes)
+        except SnapshotRefused as refusal:
+            self._refusal = str(refusal)
+            raise Unavailable(self._refusal) from None
         except Unavailable as away:
-            before = self._before
-            if before is None:
-                raise
+            self._refusal = str(away)
+            raise
+        if found[0] is eyes:
+            self._before = None
+        return found
+
+    def _fitting(self, eyes: _Eyes) -> tuple[_Eyes, Searcher]:
+        try:
+            return eyes, self._searcher(eyes)
+        except SnapshotRefused as refusal:
+            with self._lock:
+                if self._before is None and isinstance(refusal, OtherDescriptors):
+                    self._before = self._eyes_of_live()
+                if self._before is None:
+                    raise
+                try:
+                    return self._before, self._searcher(self._before)
+                except SnapshotRefused:
+                    raise refusal from None
+
+    def _eyes_of_live(self) -> _Eyes | None:
+        """The weights that the live snapshot was made with, where they are still here."""
+        live = self.snapshots.current()
+        wanted = self.snapshots.manifest(live)["descriptors_version"] if live else ""
+        if self._eyes is not None:
+            self._versions[self._eyes.weights] = self._eyes.describer.version
+        for folder in encoders.all_weights():
+            if self._versions.get(folder, wanted) != wanted:
+                continue
             try:
-                return before, self._searcher(before)
-            except Unavailable:
-                raise away from None
-        self._before = None
-        return eyes, searcher
+                eyes = _Eyes(folder)
+            except (WeightsUnusable, OSError, ValueError) as unusable:
+                log.warning("%s", unusable)
+                self._versions[folder] = ""
+                continue
+            self._versions[folder] = eyes.describer.version
+            if eyes.describer.version == wanted:
+                return eyes
+        return None
 
 
 engine = Engine()

@@ -1,40 +1,25 @@
 """How the register grows (design.md 6): decode defensively, describe, append, switch to a new snapshot.
 
 Every step can be killed and repeated: marks are rows, described marks are appended in segments, and a
-snapshot is visible only when it is whole.
+snapshot (search.snapshots) is visible only when it is whole.
 """
 
 import csv
-import fcntl
 import hashlib
-import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django.db import transaction
-
-from search import encoders, media
+from search import media
 from search.engine import engine
-from search.errors import Refused, Unavailable
+from search.errors import Refused
 from search.models import Mark
-from search.parameter_sets import parameter_set_ensure
-from search.retrieval.clusters import Clusters, fit_clusters
 from search.retrieval.decoding import decode_apart
-from search.retrieval.encoders import WeightsUnusable
-from search.retrieval.hashing import HashHead, load_head
 from search.retrieval.imaging import MAX_BYTES, ImageRefused, Picture
-from search.retrieval.parameters import Parameters
-from search.retrieval.records import MarkRecord
-from search.retrieval.vector_store import DescribedMark
+from search.snapshots import CHUNK, describe_marks, snapshot_publish
 
-log = logging.getLogger(__name__)
-
-CHUNK = 64
 REQUIRED = ("number", "name", "image")
 Progress = Callable[[int], object]
 
@@ -182,15 +167,8 @@ def _ingest_chunk(chunk: list[Row], report: IngestReport) -> None:
             report.problems.append(f"Mark {row.number}: {refusal}")
             continue
         _save(row, mark, image, report)
-    _describe(waiting)
+    describe_marks(waiting)
     report.described += len(waiting)
-
-
-def _describe(waiting: list[tuple[str, str, Picture]]) -> None:
-    """Describe (number, SHA-256, picture) and keep it as one segment."""
-    if waiting:
-        descriptions = engine.describer.describe([picture for _, _, picture in waiting])
-        engine.vectors.append([DescribedMark(n, d, x) for (n, d, _), x in zip(waiting, descriptions, strict=True)])
 
 
 def _read_image(path: Path) -> bytes:
@@ -213,86 +191,3 @@ def _save(row: Row, mark: Mark | None, image: dict[str, Any], report: IngestRepo
         report.changed += 1
     else:
         report.unchanged += 1
-
-
-def mark_records() -> Iterator[MarkRecord]:
-    """What the engine knows of the register: every mark, in the order of their numbers."""
-    for mark in Mark.objects.order_by("number").iterator(chunk_size=5000):
-        yield MarkRecord(
-            number=mark.number,
-            nice=tuple(mark.nice_classes),
-            jurisdiction=mark.jurisdiction,
-            status=mark.status,
-            filing_date=mark.filing_date,
-            image_sha256=mark.image_sha256,
-        )
-
-
-def describe_missing(progress: Progress = lambda done: None) -> int:
-    """Describe marks that have no vectors of the present descriptors (a new encoder, a lost segment)."""
-    known = engine.vectors.known()
-    rows = [r for r in Mark.objects.values_list("number", "image_sha256", "image") if (r[0], r[1]) not in known]
-    for start in range(0, len(rows), CHUNK):
-        chunk = rows[start : start + CHUNK]
-        _describe([(number, digest, decode_apart(media.read(image))) for number, digest, image in chunk])
-        progress(len(chunk))
-    return len(rows)
-
-
-def snapshot_publish(*, recluster: bool = False, progress: Progress = lambda done: None) -> str:
-    """Build a snapshot of the whole register aside and switch to it. One builder at a time."""
-    with _one_builder():
-        describe_missing(progress)
-        records = list(mark_records())
-        if not records:
-            raise Refused("The register is empty: ingest marks first (`manage.py ingest`).")
-        version = engine.describer.version
-        snapshot_id = engine.snapshots.publish(
-            records=engine.vectors,
-            metadata=records,
-            calibration=encoders.calibration(),
-            descriptors_version=version,
-            clusters=_new_clusters() if recluster else None,
-            hash_head=_hash_head(),
-        )
-        snapshot = engine.snapshots.open(snapshot_id)
-        first = encoders.first_weights()
-        fitting = Parameters.initial(
-            engine.describer.names,
-            weights=first.of(engine.describer.names),
-            threshold=first.threshold,
-            extension=snapshot.clusters.extension_for(),
-            clusters_version=snapshot.clusters.version,
-            descriptors_version=version,
-            calibration_version=snapshot.calibration.version,
-        )
-        with transaction.atomic():
-            parameter_set_ensure(fitting=fitting, reason=f"First parameters for these descriptors ({first.version}).")
-        engine.snapshots.prune()
-    log.info("snapshot %s with %s marks", snapshot_id, len(records))
-    return snapshot_id
-
-
-def _hash_head() -> HashHead | None:
-    """The head that TM_CANDIDATE_STAGE and TM_HASH ask for; None: candidates by the linear score."""
-    if settings.TM_CANDIDATE_STAGE != "hamming":
-        return None
-    try:
-        return load_head(settings.TM_HASH, weights=encoders.weights())
-    except (WeightsUnusable, ValueError) as reason:
-        raise Unavailable(f"{reason} Or set TM_CANDIDATE_STAGE=linear.") from None
-
-
-def _new_clusters() -> Clusters:
-    """Clusters of the register as it is now; parameters made for the old ones fall back to the default."""
-    keys = [(record.number, record.image_sha256) for record in mark_records()]
-    return fit_clusters(engine.vectors.read(keys).vectors["general"])
-
-
-@contextmanager
-def _one_builder() -> Iterator[None]:
-    folder = Path(settings.TM_DATA_DIR) / "run"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "snapshot.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -37,8 +37,16 @@ def write_cache(name: str, data: bytes) -> None:
     write_whole(path_of(name), data, synced=False)
 
 
-def read(name: str) -> bytes:
-    return path_of(name).read_bytes()
+class Damaged(FileNotFoundError):  # noqa: N818  a finding, not a fault
+    """The file is not what was written: as good as gone."""
+
+
+def read(name: str, *, sha256: str = "") -> bytes:
+    """The file's bytes; Damaged when they are not those of this digest. Raises OSError."""
+    data = path_of(name).read_bytes()
+    if sha256 and hashlib.sha256(data).hexdigest() != sha256:
+        raise Damaged(f"{name} has changed since it was written")
+    return data
 
 
 def thumbnail_bytes(pixels: np.ndarray, side: int = THUMBNAIL_SIDE) -> bytes:
@@ -53,12 +61,25 @@ def thumbnail_bytes(pixels: np.ndarray, side: int = THUMBNAIL_SIDE) -> bytes:
 def mark_image_write(data: bytes, pixels: np.ndarray) -> tuple[str, str]:
     """Store a mark's image by its content. Returns (stored name, sha256); the same bytes are stored once."""
     digest = hashlib.sha256(data).hexdigest()
-    name = f"marks/{digest[:2]}/{digest}"
+    name = mark_name(digest)
     thumbnail = thumbnail_name(name)
-    if not path_of(thumbnail).is_file():
+    if not path_of(thumbnail).is_file() or not _is_whole(name, digest):
         write(name, data)
         write(thumbnail, thumbnail_bytes(pixels))
     return name, digest
+
+
+def mark_name(sha256: str) -> str:
+    """Where a mark's image with this digest is kept."""
+    return f"marks/{sha256[:2]}/{sha256}"
+
+
+def _is_whole(name: str, digest: str) -> bool:
+    try:
+        read(name, sha256=digest)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def thumbnail_name(image: str) -> str:

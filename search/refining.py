@@ -87,7 +87,7 @@ def refine(*, search_id: str, like: list[str], unlike: list[str], page: int) -> 
 
 def _picture(search: Search) -> Any:
     try:
-        return decode_apart(media.read(search.image))
+        return decode_apart(media.read(search.image, sha256=search.image_sha256))
     except (FileNotFoundError, ImageRefused):
         raise Unavailable("The image of this search is no longer on file: search with it again.") from None
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from celery import shared_task
 
-from search import concepts, growth, questions, refining, services, worker  # noqa: F401  the worker signals register on import
+from search import concepts, questions, refining, services, snapshots, worker  # noqa: F401  the worker signals register on import
 from search.answering import runner
 
 
@@ -27,7 +27,7 @@ def run_refine(ticket: str, search_id: str, like: list[str], unlike: list[str], 
 
 @shared_task
 def publish_snapshot() -> str:
-    return growth.snapshot_publish()
+    return snapshots.snapshot_publish()
 
 
 @shared_task

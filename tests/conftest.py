@@ -84,7 +84,8 @@ def register(
 ) -> Iterator[Any]:
     """The drawn marks in the database and in a live snapshot. Descriptions are made once per session."""
     from search import engine as engine_module
-    from search.growth import ingest, read_rows, snapshot_publish
+    from search.growth import ingest, read_rows
+    from search.snapshots import snapshot_publish
 
     settings.TM_DATA_DIR = data_dir
     settings.MEDIA_ROOT = data_dir / "media"

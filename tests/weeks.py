@@ -82,9 +82,10 @@ def _held_out(families: Families, folder: Path) -> None:
 
 def _register(families: Families, marks: int) -> None:
     from search.engine import engine
-    from search.growth import ingest, mark_records, read_rows
+    from search.growth import ingest, read_rows
     from search.retrieval.clusters import fit_clusters
     from search.selectors import live_parameters
+    from search.snapshots import mark_records
 
     chosen = {path.name for paths in families.registered.values() for path in paths}
     with (DEMO / "register.csv").open(newline="") as file:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,7 +75,7 @@ class Describer:
     def __init__(self, encoder: Encoder | None = None, *, weights: Path = WEIGHTS) -> None:
         encoder = encoder or encoder_in(weights)
         encoded = [
-            VectorDescriptor(name, view, side, encoder, Whitening.load(weights / f"{name}.npz"))
+            VectorDescriptor(name, view, side, encoder, _whitening(weights / f"{name}.npz"))
             for name, view, side in VIEWS
             if (weights / f"{name}.npz").is_file()
         ]
@@ -116,6 +117,13 @@ class Describer:
         """Each vector descriptor's column; `general` and its companions take one pass of the encoder."""
         shared = self._whole_pass.describe(marks)
         return shared | {d.name: d.describe(marks) for d in self._vectors if d.name not in shared}
+
+
+def _whitening(path: Path) -> Whitening:
+    try:
+        return Whitening.load(path)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as damage:
+        raise WeightsUnusable(f"The whitening {path} is damaged ({damage}): bring it back from a backup.") from None
 
 
 def _companions(general: VectorDescriptor, weights: Path) -> Iterator[Companion]:

@@ -236,6 +236,7 @@ def _join(records: MarkTable | VectorStore, metadata: Sequence[MarkRecord]) -> t
 __all__ = [
     "FORMAT",
     "Filters",
+    "MakeProbe",
     "MarkRecord",
     "OtherDescriptors",
     "Progress",

@@ -41,7 +41,7 @@ def described(monkeypatch: pytest.MonkeyPatch) -> Any:
     table = SimpleNamespace(numbers=np.array(NUMBERS, dtype=object), vectors={"semantic": MEANINGS})
     columns = MetadataColumns.of([MarkRecord(n, nice=(9,) if n != "M3" else (25,)) for n in NUMBERS])
     snapshot = SimpleNamespace(id="s1", table=table, columns=columns)
-    monkeypatch.setattr(concepts.engine, "searcher", lambda: SimpleNamespace(snapshot=snapshot))
+    monkeypatch.setattr(concepts.engine, "serving", lambda: (SimpleNamespace(snapshot=snapshot), None))
     monkeypatch.setattr(concepts, "_sentences", Words)
     return snapshot
 

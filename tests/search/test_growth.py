@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from search.errors import Refused, Unavailable
-from search.growth import ingest, read_rows, snapshot_publish
+from search.growth import ingest, read_rows
 from search.models import LivePointer, Mark, ParameterSetEvent
 from search.retrieval.first_weights import FirstWeights
 from search.retrieval.imaging import decode_picture
 from search.retrieval.records import Filters
 from search.selectors import live_parameters
+from search.snapshots import snapshot_publish
 from tests import pictures
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from tqdm import tqdm
 
 from search.commands import SentenceCommand
-from search.growth import snapshot_publish
+from search.snapshots import snapshot_publish
 
 
 class Command(SentenceCommand):
@@ -20,5 +20,10 @@ class Command(SentenceCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with tqdm(unit=" marks", file=sys.stderr) as bar:
-            made = snapshot_publish(recluster=options["recluster"], progress=bar.update)
+
+            def steps(done: int, of: int) -> None:
+                bar.total = of
+                bar.update(done - bar.n)
+
+            made = snapshot_publish(recluster=options["recluster"], steps=steps)
         self.stdout.write(f"snapshot {made}")
