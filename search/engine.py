@@ -26,6 +26,8 @@ from search.retrieval.vector_store import VectorStore
 
 log = logging.getLogger(__name__)
 
+LOADING_SECONDS = 300
+
 
 class _Eyes:
     """One set of weights, loaded: its describer, and the searcher of snapshots made with it."""
@@ -188,7 +190,8 @@ class Engine:
             return self._eyes
 
     def _searcher(self, eyes: _Eyes) -> Searcher:
-        with self._lock:
+        # A new snapshot is read whole: with a million marks that takes longer than a search may.
+        with progress.work("having the snapshot loaded", limit=LOADING_SECONDS), self._lock:
             if eyes.live is None:
                 eyes.live = LiveSearcher(self.snapshots, descriptors_version=eyes.describer.version)
             return eyes.live.get()

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from search import waiting
 from search.errors import NotThere
 from search.models import LivePointer, Mark, ParameterSet, Search, SearchResult
 from search.queue import ahead
@@ -88,9 +89,13 @@ def progress_sentence(search: Search) -> str:
         return f"{search.count} of {search.scanned:,} marks shown."
     if search.status == Search.Status.RUNNING:
         return "Comparing with the register." if search.attempts < 2 else "The worker stopped; another one took over."
+    patient = timezone.now() - search.created_at < _PATIENCE
+    why = "" if patient else waiting.sentence_now()
+    if why:
+        return f"{why} Your search is kept and starts by itself."
     before = ahead(search)
     if before:
         return f"Waiting: {before} searches are before yours." if before > 1 else "Waiting: one search is before yours."
-    if before is None and timezone.now() - search.created_at > _PATIENCE:
+    if before is None and not patient:
         return "The search service does not answer just now. Your search is kept and starts as soon as it is back."
     return "Waiting for a search worker."

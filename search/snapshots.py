@@ -6,6 +6,7 @@ is whole.
 
 import fcntl
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
-from search import encoders, media
+from search import encoders, media, waiting
 from search.engine import engine
 from search.errors import Refused, Unavailable
 from search.models import Mark
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 CHUNK = 64
 _PROBES_TRIED = 50
 Steps = Callable[[int, int], object]
-"""Called with how many of the marks that lacked a description have been described, and how many those are."""
+"""Called with how many marks have a description, and how many there are."""
 
 
 def mark_records() -> Iterator[MarkRecord]:
@@ -65,10 +66,11 @@ def describe_missing(steps: Steps = lambda done, of: None) -> int:
     A mark whose image is lost or damaged is named in the log and left out: the others must not wait for it.
     """
     known = engine.vectors.known()
-    rows = [r for r in Mark.objects.values_list("number", "image_sha256", "image") if (r[0], r[1]) not in known]
-    described = 0
+    marks = list(Mark.objects.values_list("number", "image_sha256", "image"))
+    rows = [row for row in marks if (row[0], row[1]) not in known]
+    before, described = len(marks) - len(rows), 0
     for start in range(0, len(rows), CHUNK):
-        steps(start, len(rows))
+        steps(before + start, len(marks))
         chunk = rows[start : start + CHUNK]
         readable = []
         for number, digest, image in chunk:
@@ -78,33 +80,68 @@ def describe_missing(steps: Steps = lambda done, of: None) -> int:
                 log.error("mark %s is left out of the index, ingest it again: %s", number, problem)
         describe_marks(readable)
         described += len(readable)
-    steps(len(rows), len(rows))
+    steps(len(marks), len(marks))
     return described
 
 
 def snapshot_publish(*, recluster: bool = False, steps: Steps = lambda done, of: None) -> str:
     """Build a snapshot of the whole register aside and switch to it. One builder at a time."""
     with _one_builder():
-        while True:
-            describe_missing(steps)
-            records = list(mark_records())
-            if not records:
-                raise Refused("The register is empty: ingest marks first (`manage.py ingest`).")
-            try:
-                snapshot_id = engine.snapshots.publish(
-                    records=engine.vectors,
-                    metadata=records,
-                    calibration=encoders.calibration(),
-                    descriptors_version=engine.describer.version,
-                    clusters=_new_clusters(records) if recluster else None,
-                    hash_head=_hash_head(),
-                    probe=_probe(records),
-                )
-                break
-            except SegmentsDamaged as damage:
-                log.error("%s", damage)  # what was set aside is missing now, and is described in the next round
-        _parameters_ensure(engine.snapshots.open(snapshot_id))
-        engine.snapshots.prune()
+        return _publish(recluster, steps)
+
+
+def snapshot_renew() -> str | None:
+    """Build one where the live one lacks something, and tell how far that is; None where it does not.
+
+    Nothing is lost when it is killed: what was described stays.
+    """
+    began, first = time.monotonic(), -1
+
+    def steps(done: int, of: int) -> None:
+        nonlocal first
+        first = done if first < 0 else first
+        pace = (done - first) / (time.monotonic() - began)
+        waiting.tell({"done": done, "of": of, "minutes": max(1, round((of - done) / pace / 60)) if pace else None})
+
+    try:
+        with _one_builder():
+            why = snapshot_lacks()
+            if not why:
+                return None
+            log.warning("a new snapshot is built: %s", why)
+            made = _publish(False, steps)
+    except Refused as refusal:
+        log.error("no new snapshot: %s", refusal)
+        waiting.tell({"failed": str(refusal)})
+        return None
+    except Exception:
+        waiting.tell({"failed": "the log of the tuning worker says why."})
+        raise
+    waiting.tell(None)
+    return made
+
+
+def _publish(recluster: bool, steps: Steps) -> str:
+    while True:
+        describe_missing(steps)
+        records = list(mark_records())
+        if not records:
+            raise Refused("The register is empty: ingest marks first (`manage.py ingest`).")
+        try:
+            snapshot_id = engine.snapshots.publish(
+                records=engine.vectors,
+                metadata=records,
+                calibration=encoders.calibration(),
+                descriptors_version=engine.describer.version,
+                clusters=_new_clusters(records) if recluster else None,
+                hash_head=_hash_head(),
+                probe=_probe(records),
+            )
+            break
+        except SegmentsDamaged as damage:
+            log.error("%s", damage)  # what was set aside is missing now, and is described in the next round
+    _parameters_ensure(engine.snapshots.open(snapshot_id))
+    engine.snapshots.prune()
     log.info("snapshot %s with %s marks", snapshot_id, len(records))
     return snapshot_id
 

@@ -30,6 +30,12 @@ def publish_snapshot() -> str:
     return snapshots.snapshot_publish()
 
 
+@shared_task(expires=55)
+def renew_snapshot() -> str | None:
+    # Asked for again every minute for as long as it is needed.
+    return snapshots.snapshot_renew()
+
+
 @shared_task
 def sweep() -> dict[str, int]:
     return services.sweep()

@@ -8,13 +8,14 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 
 from search import heartbeat, progress, telemetry
 from search.answering import runner
-from search.engine import engine
+from search.engine import LOADING_SECONDS, engine
+from search.upkeep import Upkeep
 
-_LOADING_SECONDS = 300
 _TURN_SECONDS = 10
 
 _beats: list[threading.Event] = []
 _turns: list[progress.Work] = []
+_upkeep = Upkeep(engine)
 
 
 class Consumer(CeleryConsumer):
@@ -40,7 +41,7 @@ def _turn() -> None:
 
 
 def _status() -> dict[str, Any]:
-    return engine.status() if heartbeat.role() == heartbeat.SEARCH_WORKER else {}
+    return _upkeep.status() if heartbeat.role() == heartbeat.SEARCH_WORKER else {}
 
 
 @worker_init.connect
@@ -50,8 +51,9 @@ def _begin(**_: Any) -> None:
     _beats.append(heartbeat.start(_status, away=_turn))
     _beats.append(telemetry.share(f"{heartbeat.role()}:{heartbeat.WORKER}"))
     if heartbeat.role() == heartbeat.SEARCH_WORKER:
-        with progress.work("loading the models", limit=_LOADING_SECONDS):
+        with progress.work("loading the models", limit=LOADING_SECONDS):
             engine.warm()
+            _upkeep.start()
 
 
 @worker_ready.connect
@@ -64,5 +66,6 @@ def _watch_the_loop(sender: Any, **_: Any) -> None:
 @worker_shutting_down.connect
 def _say_goodbye(**_: Any) -> None:
     runner.stop()
+    _upkeep.stop()
     for stop in _beats:
         stop.set()

@@ -1,11 +1,9 @@
-"""REST routes that join rooms: results with their selections, reports, health."""
+"""REST routes that join rooms: results with their selections, reports."""
 
 from typing import Any
 from uuid import UUID
 
-import redis
 from django.conf import settings
-from django.db import DatabaseError, connection
 from django.http import HttpResponse
 from django.middleware.csrf import get_token
 from django.urls import reverse
@@ -20,8 +18,7 @@ from feedback.models import Report
 from feedback.reports import report_make
 from feedback.selectors import Change, latest_report, selection_changes
 from feedback.services import page_of, page_seen, search_conclude, selection_set
-from search import heartbeat, media
-from search.engine import engine
+from search import media
 from search.errors import NotThere, Refused
 from search.models import Search, SearchResult
 from search.roles import IsExaminer
@@ -40,47 +37,6 @@ class SessionApi(APIView):
     def get(self, request: Request) -> Response:
         csrf = get_token(request._request)
         return Response({"user": str(request.user.pk), "name": request.user.get_username(), "csrf": csrf})
-
-
-class HealthOutput(serializers.Serializer):
-    status = serializers.ChoiceField(["ok", "degraded"])
-    broker = serializers.CharField()
-    database = serializers.CharField()
-    worker = serializers.CharField()
-    snapshot = serializers.CharField(allow_null=True)
-
-
-def health() -> dict[str, Any]:
-    """Each part's state as "ok" or a sentence; `status` is "ok" when searching works."""
-    answer: dict[str, Any] = {"broker": "ok", "database": "ok", "worker": "ok"}
-    try:
-        connection.ensure_connection()
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
-        answer["database"] = "The database does not answer."
-    answer["snapshot"] = engine.snapshots.current()
-    try:
-        workers = heartbeat.alive()
-        if not any(worker["snapshot"] for worker in workers.values()):
-            answer["worker"] = "A search worker is starting." if workers else "No search worker is running."
-    except redis.RedisError:
-        answer["broker"] = "The broker does not answer."
-        answer["worker"] = "Unknown while the broker does not answer."
-    good = answer["broker"] == answer["database"] == answer["worker"] == "ok" and answer["snapshot"]
-    return {"status": "ok" if good else "degraded", **answer}
-
-
-class HealthApi(APIView):
-    """Open to monitors: 200 when a search would be answered, 503 otherwise."""
-
-    authentication_classes: list[Any] = []
-    permission_classes: list[Any] = []
-
-    @extend_schema(responses={200: HealthOutput, 503: HealthOutput})
-    def get(self, request: Request) -> Response:
-        answer = health()
-        return Response(answer, status=200 if answer["status"] == "ok" else 503)
 
 
 class ResultOutput(serializers.Serializer):

@@ -25,7 +25,7 @@ from search.engine import engine
 from search.models import Search
 from search.retrieval.snapshot import SnapshotRefused
 from search.telemetry import shared
-from tmportal.api import health
+from tmportal.health import health
 from tuning.models import TuningRun
 
 QUEUES = ("search", "questions", "ingest", "tuning")
@@ -46,8 +46,7 @@ class Figure:
 def figures() -> Iterator[Figure]:
     """Queues, parts, sizes and ages, as they are now."""
     yield from _queues()
-    parts = {name: sentence for name, sentence in health().items() if name in ("broker", "database", "worker")}
-    for name, sentence in parts.items():
+    for name, sentence in health().parts.items():
         works = sentence == "ok"
         yield Figure(
             "tmportal_part_ok", "1 while this part of the service works.", float(works), {"part": name},

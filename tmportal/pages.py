@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from feedback.reports import filters_in_words
 from feedback.selectors import selection_changes
+from search import waiting
 from search.concepts import LONGEST, concept_ask, marks_found
 from search.errors import NotThere, Refused
 from search.models import Search
@@ -20,6 +21,7 @@ from search.roles import IsExaminer, is_administrator, is_examiner
 from search.selectors import progress_sentence, register_facets, search_get, searches_of
 from search.serializers import ConceptInput
 from tmportal import nice
+from tmportal.health import health
 from tmportal.overview import (
     conclusion_state,
     history_lines,
@@ -51,6 +53,8 @@ def search(request: HttpRequest) -> HttpResponse:
         "max_megabytes": MAX_BYTES // 2**20,
         "max_bytes": MAX_BYTES,
         "recent": history_lines(list(_own(request)[:6])),
+        "waiting": waiting.sentence_now(),
+        "troubles": health().troubles if is_administrator(request.user) else [],
     }
     return render(request, "search.html", context)
 

@@ -122,6 +122,7 @@ CELERY_TASK_ROUTES = {
     "search.tasks.run_concepts": {"queue": "questions"},
     "search.tasks.run_refine": {"queue": "questions"},
     "search.tasks.publish_snapshot": {"queue": "ingest"},
+    "search.tasks.renew_snapshot": {"queue": "ingest"},
     "search.tasks.sweep": {"queue": "search"},
     "tuning.tasks.*": {"queue": "tuning"},
 }
@@ -197,6 +198,8 @@ TM_CANDIDATE_STAGE = env.choice("TM_CANDIDATE_STAGE", "linear", ("linear", "hamm
 TM_HASH = env.choice(
     "TM_HASH", "itq-64", [f"{kind}-{n}" for kind in ("itq", "hash-000", "hash-001") for n in (32, 64, 128)]
 )
+TM_VERIFY_SECONDS = env.number("TM_VERIFY_SECONDS", 900, low=1, high=31_536_000)
+TM_DISK_FLOOR_MB = env.number("TM_DISK_FLOOR_MB", 500, low=0, high=100_000_000)
 TM_RESULTS = env.number("TM_RESULTS", 240, low=10, high=5_000)
 TM_PAGE_SIZE = env.number("TM_PAGE_SIZE", 24, low=4, high=200)
 TM_QUEUE = env.number("TM_QUEUE", 2000, low=1, high=100_000)  # searches that may wait, of everybody

@@ -26,7 +26,7 @@ from rest_framework.views import APIView
 from search.models import Search
 from search.roles import is_administrator
 from tmportal import metrics
-from tmportal.api import health
+from tmportal.health import health
 from tuning.svg import node, words
 from tuning.views import administrators
 

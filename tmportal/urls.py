@@ -8,14 +8,16 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from search import api as search_api
-from tmportal import api, pages, refine_api, status
+from tmportal import api, health, pages, refine_api, status
 from tmportal.accounts import pages as accounts
 from tmportal.accounts.api import TokenApi
 
 api_patterns = [
     path("token/", TokenApi.as_view(), name="token"),
     path("session/", api.SessionApi.as_view(), name="session"),
-    path("health/", api.HealthApi.as_view(), name="health"),
+    path("health/", health.ReadyApi.as_view(), name="health"),
+    path("health/ready/", health.ReadyApi.as_view(), name="ready"),
+    path("health/alive/", health.AliveApi.as_view(), name="alive"),
     path("metrics/", status.MetricsApi.as_view(), name="metrics"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("concepts/", search_api.ConceptsApi.as_view(), name="concepts-api"),
