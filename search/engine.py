@@ -114,11 +114,10 @@ class Engine:
         self, asked: Sequence[Asked], parameters: Parameters, *, candidates: int, top: int
     ) -> list[Answered]:
         """Decode, describe, search: all of them together, on one snapshot. Raises ImageRefused for one bad image."""
+        eyes, searcher = self._serving()
         start = time.perf_counter()
         pictures = [self._decoded(one.data) for one in asked]
         decoded = time.perf_counter()
-        eyes, searcher = self._serving()
-        progress.step()
         described = eyes.describer.describe(pictures)
         progress.step()
         share = 1000 / len(asked)

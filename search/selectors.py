@@ -89,7 +89,11 @@ def progress_sentence(search: Search) -> str:
         return f"{search.count} of {search.scanned:,} marks shown."
     if search.status == Search.Status.RUNNING:
         return "Comparing with the register." if search.attempts < 2 else "The worker stopped; another one took over."
-    patient = timezone.now() - search.created_at < _PATIENCE
+    return _waiting_sentence(search)
+
+
+def _waiting_sentence(search: Search) -> str:
+    patient = timezone.now() - search.created_at <= _PATIENCE
     why = "" if patient else waiting.sentence_now()
     if why:
         return f"{why} Your search is kept and starts by itself."

@@ -17,6 +17,7 @@ from django_celery_beat.models import CrontabSchedule, IntervalSchedule, Periodi
 from search.retrieval.durable import make_folder, remove_whole, sync_tree, write_whole
 from search.roles import ADMINISTRATOR, EXAMINER
 from tmportal.accounts.services import role_set
+from tmportal.upgrade import refuse_newer, seal_vectors
 from tuning import schedule
 
 DEMO_LOGINS = "demo-logins.json"
@@ -129,8 +130,10 @@ def bootstrap(*, demo: bool) -> dict[str, dict[str, str]]:
     ensure_data_dir()
     with (settings.TM_DATA_DIR / "run" / "bootstrap.lock").open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # two at once would make two keys and two passwords of one account
+        refuse_newer()
         ensure_secret_key()
         ensure_database()
+        seal_vectors()
         ensure_static()
         ensure_roles()
         ensure_schedule()
