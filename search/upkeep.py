@@ -28,7 +28,7 @@ from search.snapshots import snapshot_lacks
 log = logging.getLogger(__name__)
 
 ASK_SECONDS = 5.0
-_LOOK_SECONDS = 10.0
+_LOOK_SECONDS = 5.0
 _REQUEST_SECONDS = 60.0
 _VERIFY_BYTES_A_SECOND = 16 * 2**20
 """A fiftieth of what one core hashes: a million marks take a quarter of an hour and nobody notices."""
@@ -47,7 +47,7 @@ class Upkeep:
         self._stop = threading.Event()
         self._asked_at: float | None = None
         self._asked_of: str | None = None
-        self._requested_at: float | None = None
+        self._requested, self._requested_at = "", 0.0
         self.trouble = ""
         """What is wrong with the answer to the kept search, as a sentence."""
         self._damage: tuple[str, str] | None = None
@@ -101,16 +101,14 @@ class Upkeep:
     def look(self) -> None:
         """Have a new snapshot made where one is needed; costs no reading of large files."""
         why = self.damage or snapshot_lacks(thorough=False)
-        if not why:
-            self._requested_at = None
-            return
         now = time.monotonic()
-        if self._requested_at is None or now - self._requested_at >= _REQUEST_SECONDS:
+        if why and (why != self._requested or now - self._requested_at >= _REQUEST_SECONDS):
             from search.tasks import renew_snapshot
 
             log.warning("a new snapshot is asked for: %s", why)
             self._requested_at = now
             send(renew_snapshot)
+        self._requested = why
 
     def verify(self, pace: Callable[[int], None] | None = None) -> None:
         """Read the live snapshot's files once."""

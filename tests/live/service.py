@@ -38,14 +38,18 @@ class Service:
     def start(self, seconds: float = 300) -> float:
         """Start and wait until searching works; returns the seconds it took."""
         began = time.monotonic()
-        with self.output.open("ab") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "run"], cwd=self.root, env=self.env, stdout=out, stderr=subprocess.STDOUT
-            )
+        self.launch()
+        assert self.process
         self.until(lambda: self.healthy() or self.process.poll() is not None, seconds, "the service to be ready")
         assert self.process.poll() is None, self.output.read_text()[-3000:]
         self.until(self.logins, 10, "the logins to be printed")
         return time.monotonic() - began
+
+    def launch(self) -> None:
+        with self.output.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "run"], cwd=self.root, env=self.env, stdout=out, stderr=subprocess.STDOUT
+            )
 
     def stop(self, seconds: float = 30) -> None:
         if self.process and self.process.poll() is None:
