@@ -118,7 +118,8 @@ class Upkeep:
         try:
             self._engine.snapshots.verify(live, pace=pace)
         except SnapshotRefused as refusal:
-            log.error("%s", refusal)
+            if str(refusal) != self.damage:
+                log.error("%s", refusal)
             self._damage = (live, str(refusal))
             return
         self._damage = None

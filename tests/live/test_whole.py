@@ -98,7 +98,7 @@ def test_damage_before_a_start_is_stood_in_for_and_mended(service: Service, toke
     service.start(120)
     done = service.search(token, QUERY.read_bytes())
     assert done["snapshot"] != before.name and listed(service, token, done) == right
-    service.until(lambda: ready(service)[1]["status"] == "ok", 60, "a new snapshot")
+    service.until(lambda: ready(service)[1]["parts"]["snapshot"] == "ok", 60, "a new snapshot")
 
 
 def test_with_every_snapshot_damaged_searches_wait_and_are_answered_from_the_described_marks(
@@ -166,7 +166,7 @@ def test_data_of_other_descriptors_are_described_again_while_searches_wait_and_s
     with sqlite3.connect(service.data_dir / "tmportal.sqlite3") as database:
         sets = database.execute("SELECT parameters FROM search_parameterset ORDER BY id").fetchall()
     assert [json.loads(row[0])["descriptors_version"] for row in sets][-1] == version and len(sets) == 2
-    service.until(lambda: ready(service)[1]["status"] == "ok", 60, "everything to be well")
+    service.until(lambda: ready(service)[1]["parts"]["snapshot"] == "ok", 60, "everything to be well")
 
 
 def test_data_of_a_newer_release_are_refused_with_a_sentence(service: Service) -> None:

@@ -1,17 +1,22 @@
 """Searches from the claim to the rows, with the real engine on a small register."""
 
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from django.utils import timezone
 
-from search import heartbeat, services
+from search import heartbeat, media, services
 from search.errors import Refused, Unavailable
-from search.models import Search
+from search.models import ParameterSet, Search
 from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.live import LiveSearcher
 from search.retrieval.records import Filters
+from search.retrieval.snapshot import SnapshotRefused
+from search.selectors import live_parameters
 from search.services import MAX_ATTEMPTS, filters_from_json, filters_to_json, search_create, sweep
 from tests import pictures
 from tests.searching import search_run
@@ -74,14 +79,37 @@ def test_without_a_register_the_search_fails_with_a_sentence(examiner: Any, sett
     assert "administrator" in search.error
 
 
-def test_an_image_lost_from_the_disk_fails_the_search_with_a_sentence(register: Any, examiner: Any) -> None:
-    from search import media
-
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])])
+def test_an_image_lost_or_altered_on_the_disk_fails_the_search_with_a_sentence(
+    register: Any, examiner: Any, damage: Any
+) -> None:
     search = create(examiner)
-    media.path_of(search.image).unlink()
+    damage(media.path_of(search.image))
     assert search_run(search_id=str(search.pk)) == "failed"
     search.refresh_from_db()
-    assert search.error.endswith(".") and "Traceback" not in search.error
+    assert search.error == "The image of this search is lost or damaged on the disk: search with it again."
+
+
+@pytest.mark.parametrize("what", ["no index", "parameters of another index"])
+def test_what_nothing_can_answer_just_now_waits_and_uses_up_no_attempt(
+    register: Any, examiner: Any, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = create(examiner)
+    with monkeypatch.context() as patched:
+        if what == "no index":
+            patched.setattr(LiveSearcher, "get", refuse)
+        else:
+            other = replace(live_parameters(), descriptors_version="d-other")
+            patched.setattr(ParameterSet, "unpack", lambda _: other)
+        for _ in range(4):
+            search_run(search_id=str(search.pk))
+            search.refresh_from_db()
+            assert (search.status, search.attempts, search.error) == ("queued", 0, "")
+    assert search_run(search_id=str(search.pk)) == "done"
+
+
+def refuse(_: LiveSearcher) -> None:
+    raise SnapshotRefused("The index is damaged.")
 
 
 @pytest.fixture

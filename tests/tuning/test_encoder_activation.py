@@ -69,7 +69,8 @@ def test_an_activated_encoder_describes_at_once_and_serves_after_the_snapshot(
     assert register.describer.version == Describer(weights=encoders.directory("own-1")).version != shipped
     assert search(register)[1].id == before  # searches go on with what fits the snapshot
     with pytest.raises(Unavailable, match=r"was made with descriptors .*; rebuild|build .*snapshot"):
-        Engine().searcher()  # a process that starts now knows the new encoder only
+        Engine().searcher()
+    assert Engine().serving()[0].snapshot.id == before  # so does a process that starts now
 
     call_command("snapshot", stdout=StringIO())
     answer, snapshot = search(register)
