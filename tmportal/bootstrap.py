@@ -10,13 +10,15 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import transaction
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from search.retrieval.durable import make_folder, remove_whole, sync_tree, write_whole
 from search.roles import ADMINISTRATOR, EXAMINER
 from tmportal.accounts.services import role_set
+from tmportal.backups.archive import ASIDE
+from tmportal.backups.restoring import UNFINISHED
 from tmportal.upgrade import refuse_newer, seal_vectors
 from tuning import schedule
 
@@ -29,6 +31,11 @@ def write_private(path: Path, text: str) -> None:
 
 
 def ensure_data_dir() -> None:
+    if (settings.TM_DATA_DIR / UNFINISHED).is_file():
+        raise CommandError(
+            f"A restore into {settings.TM_DATA_DIR} was cut off: run `manage.py restore DIR --replace` again. "
+            f"What lay there before is kept in its folders {ASIDE}*."
+        )
     for name in ("run", "log", "media", "static"):
         make_folder(settings.TM_DATA_DIR / name)
 

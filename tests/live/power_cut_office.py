@@ -95,7 +95,7 @@ def complaints(data_dir: Path, acknowledged: list[dict[str, Any]]) -> list[str]:
     connection.settings_dict["NAME"] = data_dir / "tmportal.sqlite3"
     latest = {said["what"]: said for said in acknowledged}
     lost = [f"{said} ({why})" for said in acknowledged if (why := _lost(said, latest))]
-    return lost + (_damaged() if latest else [])
+    return lost + (_damaged() if latest and not lost else [])
 
 
 def _lost(said: dict[str, Any], latest: dict[str, dict[str, Any]]) -> str:
