@@ -115,8 +115,12 @@ def read_manifest(backup_folder: Path) -> Manifest:
 
 def verify(backup_folder: Path, manifest: Manifest, progress: Progress) -> None:
     """Read every byte of a backup. Raises Refused naming the first file that is not as it was written."""
+
+    def read(count: int) -> None:
+        progress(count)
+
     try:
-        check(backup_folder, manifest["files"], pace=progress)
+        check(backup_folder, manifest["files"], pace=read)
     except FileDamaged as damage:
         raise Refused(f"The backup {backup_folder} is damaged: {damage}. Take another one.") from None
 

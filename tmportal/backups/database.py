@@ -37,7 +37,7 @@ _FILES = (
 
 def sqlite_file() -> Path | None:
     """Where the database lies; None where a server keeps it."""
-    return Path(settings.DATABASES["default"]["NAME"]) if connection.vendor == "sqlite" else None
+    return Path(str(settings.DATABASES["default"]["NAME"])) if connection.vendor == "sqlite" else None
 
 
 def dump(folder: Path, progress: Progress) -> tuple[Migrations, set[str]]:
