@@ -80,7 +80,8 @@ def test_a_backup_of_the_tables_is_restored_into_another_database(postgres: str,
     with psycopg.connect(office) as rows:
         rows.execute(
             "INSERT INTO search_mark (number, name, owner, nice_classes, jurisdiction, status, image, image_sha256,"
-            " width, height, source, licence, created_at, updated_at) SELECT 'N' || n, 'Łódź \t' || n, '', '[]', '', '',"
+            " width, height, source, licence, created_at, updated_at)"
+            " SELECT 'N' || n, 'Łódź \t' || n, '', '[]', '', '',"
             " 'marks/' || n, n, 0, 0, '', '', now(), now() FROM generate_series(1, 500) n"
         )
         rows.execute(
