@@ -6,6 +6,7 @@ made with other descriptors, another calibration or another format is made anew 
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from search.retrieval.snapshot import FORMAT, SnapshotStore
 from search.retrieval.vector_store import VectorStore
 
-OURS = ("search", "feedback", "tuning")
+OURS = ("search", "feedback", "tuning", "accounts")
 
 
 class TooNew(SystemExit):
@@ -25,7 +26,7 @@ class TooNew(SystemExit):
 
 def refuse_newer() -> None:
     """Before anything is written."""
-    unknown = _unknown_migrations() or _newer_snapshot()
+    unknown = unknown_migration(MigrationRecorder(connection).applied_migrations()) or _newer_snapshot()
     if unknown:
         raise TooNew(
             f"The data in {settings.TM_DATA_DIR} were written by a newer release ({unknown}), and this one would "
@@ -33,9 +34,9 @@ def refuse_newer() -> None:
         )
 
 
-def _unknown_migrations() -> str:
+def unknown_migration(applied: Iterable[tuple[str, str]]) -> str:
+    """The last migration that this release does not know, in words; empty where it knows them all."""
     known = MigrationLoader(None).disk_migrations
-    applied = MigrationRecorder(connection).applied_migrations()
     unknown = sorted(key for key in applied if key[0] in OURS and key not in known)
     return f"migration {'.'.join(unknown[-1])}" if unknown else ""
 

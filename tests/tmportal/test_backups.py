@@ -190,7 +190,7 @@ def test_refused_with_a_sentence(office: Path, tmp_path: Path, elsewhere: Any, m
     with only_one(new), pytest.raises(CannotStart, match="already runs"):
         restore(made, manifest, replace=True)
     newer = {**manifest, "database": {**manifest["database"], "migrations": [["search", "9999_to_come"]]}}
-    with pytest.raises(Refused, match=r"newer release \(search\.9999_to_come\)"):
+    with pytest.raises(Refused, match=r"newer release \(migration search\.9999_to_come\)"):
         restore(made, newer, replace=False)
     other = {**manifest, "database": {**manifest["database"], "kind": "server"}}
     with pytest.raises(Refused, match="PostgreSQL"):

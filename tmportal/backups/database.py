@@ -106,12 +106,6 @@ def _copy(cursor: CursorWrapper, table: str, columns: list[str], way: str) -> It
         yield rows
 
 
-def unknown_migrations(applied: Migrations) -> list[str]:
-    """Migrations that this release does not have: the database is of a newer one."""
-    known = MigrationLoader(None).disk_migrations
-    return [f"{app}.{name}" for app, name in applied if (app, name) not in known]
-
-
 def is_empty() -> bool:
     """Of the database of a server: whether nothing was ever made in it."""
     with connection.cursor() as cursor:

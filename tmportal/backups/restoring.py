@@ -25,6 +25,7 @@ from tmportal.backups.archive import (
 )
 from tmportal.backups.database import Progress
 from tmportal.supervision import only_one
+from tmportal.upgrade import unknown_migration
 
 UNFINISHED = "restore-unfinished"
 _STAYS = {"run", "log", "lost+found", STAGED, UNFINISHED}
@@ -72,9 +73,9 @@ def _fits(manifest: Manifest) -> None:
             f"The backup holds {'an SQLite file' if kind == 'server' else 'the tables of a PostgreSQL server'}: "
             f"{'leave DATABASE_URL empty' if kind == 'server' else 'set DATABASE_URL to such a server'}."
         )
-    unknown = database.unknown_migrations(manifest["database"]["migrations"])
+    unknown = unknown_migration((app, name) for app, name in manifest["database"]["migrations"])
     if unknown:
-        raise Refused(f"The backup is of a newer release ({unknown[-1]}): install that one first.")
+        raise Refused(f"The backup is of a newer release ({unknown}): install that one first.")
 
 
 def _entries(data_dir: Path) -> list[Path]:
