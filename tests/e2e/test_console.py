@@ -202,3 +202,76 @@ def test_an_examiner_sees_none_of_it(login: Callable[[str], Any]) -> None:
     page = login("examiner")
     for address in ("", "clusters/0/", "register/", "compare/"):
         assert page.goto(f"/tuning/{address}").status == 403
+
+
+def _pattern(address: str) -> str:
+    """Pages that differ in numbers alone are one page."""
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+", "#", address)
+
+
+def _walk(page: Any, start: str, limit: int) -> list[str]:
+    """Every page that links lead to, one of each kind; returns their addresses."""
+    waiting, known, walked = [start], {_pattern(start)}, []
+    while waiting and len(walked) < limit:
+        address = waiting.pop(0)
+        answer = page.goto(address, wait_until="load")
+        walked.append(address)
+        assert answer and answer.status < 400, f"{address}: {answer and answer.status}"
+        links = page.eval_on_selector_all(
+            "a[href]", "all => all.filter(a => a.origin === location.origin).map(a => a.pathname)"
+        )
+        for link in links:
+            if _pattern(link) not in known and "/api/" not in link and not link.endswith("/delete/"):
+                known.add(_pattern(link))
+                waiting.append(link)
+    assert not waiting, f"more than {limit} pages: {waiting}"
+    return walked
+
+
+@pytest.mark.parametrize(("role", "least"), [("examiner", 5), ("administrator", 40)])
+def test_no_page_breaks_the_policy_of_its_own_headers(login: Callable[[str], Any], role: str, least: int) -> None:
+    """All pages there are links to, Django's admin among them; `login` adds what the console says of it."""
+    page = login(role)
+    broken: list[str] = []
+    page.expose_function("tellOfBreach", lambda what: broken.append(what))  # noqa: PLW0108  it sets attributes on it
+    page.add_init_script(
+        "addEventListener('securitypolicyviolation', (e) => window.tellOfBreach("
+        "`${location.pathname}: ${e.effectiveDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber} ${e.sample}`))"
+    )
+    walked = _walk(page, "/", 120)
+    assert len(walked) >= least, walked
+    if role == "administrator":
+        assert {"/account/", "/tuning/", "/status/"} <= set(walked) and any("/admin/auth/user/" in a for a in walked)
+        page.goto("/admin/django_celery_beat/periodictask/add/")
+        page.select_option("#id_task", "tuning.tasks.recover")
+        page.goto("/admin/auth/user/add/")
+        page.fill("#id_username", "made-in-the-browser")
+        page.fill("#id_password1", "green-battery-9")
+        page.fill("#id_password2", "green-battery-9")
+        page.select_option("#id_role", "examiner")
+        page.click("input[name=_save]")
+        page.locator(".messagelist .success").wait_for()
+    page.wait_for_timeout(100)
+    assert not broken
+
+
+def test_after_logging_out_the_way_back_shows_nothing(login: Callable[[str], Any]) -> None:
+    page = login("administrator")
+    page.goto("/tuning/")
+    picture = page.locator("img[src*=thumbnail]").first.get_attribute("src")
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_role("button", name="Log in").wait_for()
+    page.go_back()
+    page.wait_for_load_state()
+    assert "/login/" in page.url and "Clusters" not in page.content()
+    answer = page.goto(picture)
+    assert answer and answer.status == 401 and not answer.from_service_worker
+
+
+def test_logged_out_everywhere_is_said_here_and_holds_there(login: Callable[[str], Any]) -> None:
+    here, there = login("examiner"), login("examiner")
+    here.goto("/account/")
+    here.get_by_role("button", name="Log out everywhere").click()
+    assert "You are logged out everywhere" in here.get_by_role("status").inner_text()
+    there.goto("/searches/")
+    assert "/login/" in there.url
