@@ -1,17 +1,19 @@
 """Writes of feedback: a page seen, a mark selected, a search concluded."""
 
+from collections.abc import Set
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Case, CharField, DateTimeField, F, Max, Q, Value, When
 
 from feedback.models import Conclusion, Impression, PageView, Selection
 from feedback.selectors import Change, selection_of
+from search.bulk import rows_copy
 from search.errors import Conflict, NotAllowed, NotThere, Refused
 from search.models import Search, SearchResult
 from search.refining import refined_keep
-from search.selectors import result_get, results_of
+from search.selectors import result_get
 from search.services import search_concluded, search_hold
 
 Outcome = Impression.Outcome
@@ -72,36 +74,39 @@ def search_conclude(*, search: Search, kind: str, user: Any) -> Conclusion:
         last = Selection.objects.filter(search=search).aggregate(last=Max("id"))["last"] or 0
         selection = selection_of(search, through=last).numbers
         conclusion = Conclusion.objects.create(search=search, kind=kind, by=user, last_change=last)
-        rows = []
         # What only refining found was no part of the answer, so it says nothing about the answer.
-        for result in results_of(search).filter(refined=False):
-            selected = result.mark.number in selection
-            page = page_of(result.position)
-            rows.append(
-                Impression(
-                    conclusion=conclusion,
-                    mark=result.mark,
-                    rank=result.rank,
-                    position=result.position,
-                    page=page,
-                    # Who changed a mark has seen it, whatever page the client asked for.
-                    seen=page in seen or selected != result.preselected,
-                    similarities=result.similarities,
-                    score=result.score,
-                    preselected=result.preselected,
-                    above_cut=result.above_cut,
-                    audit=result.audit,
-                    arm=result.arm,
-                    plain=search.plain,
-                    outcome=_outcome(result.preselected, selected),
-                    examiner=user,
-                    parameter_set_id=search.parameter_set_id,
-                    at=conclusion.at,
-                )
-            )
-        Impression.objects.bulk_create(rows, batch_size=500)
+        judged = search.results.filter(refined=False)
+        rows_copy(Impression, _frozen(conclusion, selection, seen), judged)
         search_concluded(search=search, at=conclusion.at)
     return conclusion
+
+
+def _frozen(conclusion: Conclusion, numbers: Set[str], seen: Set[int]) -> dict[str, Any]:
+    """What an impression says, as expressions over the result it is of."""
+    search = conclusion.search
+    page = (F("position") - 1) / settings.TM_PAGE_SIZE + 1  # page_of; whole numbers divide to whole numbers
+    selected = Q(mark__number__in=numbers)
+    # Who changed a mark has seen it, whatever page the client asked for.
+    changed = (selected & Q(preselected=False)) | (~selected & Q(preselected=True))
+    outcome = Case(
+        When(selected & Q(preselected=True), then=Value(Outcome.KEPT)),
+        When(preselected=True, then=Value(Outcome.REMOVED)),
+        When(selected, then=Value(Outcome.ADDED)),
+        default=Value(Outcome.UNTOUCHED),
+        output_field=CharField(),
+    )
+    copied = ("mark", "rank", "position", "similarities", "score", "preselected", "above_cut", "audit", "arm")
+    return {
+        **{name: F(name) for name in copied},
+        "conclusion": Value(conclusion.pk),
+        "page": page,
+        "seen": Case(When(changed, then=True), When(to_page__in=seen, then=True), default=False),
+        "plain": Value(search.plain),
+        "outcome": outcome,
+        "examiner": Value(conclusion.by_id),
+        "parameter_set": Value(search.parameter_set_id),
+        "at": Value(conclusion.at, output_field=DateTimeField()),
+    }
 
 
 def _shown(search: Search, number: str) -> SearchResult:
@@ -115,12 +120,6 @@ def _shown(search: Search, number: str) -> SearchResult:
 def page_of(position: int) -> int:
     """The page, from 1, of a position in the list as shown, from 1."""
     return (position - 1) // settings.TM_PAGE_SIZE + 1
-
-
-def _outcome(preselected: bool, selected: bool) -> str:
-    if preselected:
-        return Outcome.KEPT if selected else Outcome.REMOVED
-    return Outcome.ADDED if selected else Outcome.UNTOUCHED
 
 
 def _must_own(search: Search, user: Any) -> None:

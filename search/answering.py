@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from search import heartbeat, media, progress
+from search.bulk import rows_insert
 from search.engine import Answered, Asked, engine
 from search.errors import Refused, Unavailable
 from search.models import LivePointer, Mark, Search, SearchResult
@@ -94,7 +95,7 @@ def _write(batch: Sequence[Search], answered: Sequence[Answered], pointer: LiveP
     writing = time.perf_counter()
     numbers = {hit.number for one in answered for hit in one.answer.hits}
     marks = dict(Mark.objects.filter(number__in=numbers).values_list("number", "pk"))
-    rows: dict[Any, list[SearchResult]] = {}
+    rows: dict[Any, list[tuple[Any, ...]]] = {}
     for search, one in zip(batch, answered, strict=True):
         # A mark deleted since the snapshot was made has no row any more.
         hits = [hit for hit in one.answer.hits if hit.number in marks]
@@ -110,7 +111,7 @@ def _write(batch: Sequence[Search], answered: Sequence[Answered], pointer: LiveP
         mine = [search for search in batch if ours.get(search.pk) == search.attempts]
         # A killed predecessor of an earlier release may have got as far as the rows.
         SearchResult.objects.filter(search__in=[search.pk for search in mine if search.attempts > 1]).delete()
-        SearchResult.objects.bulk_create([row for search in mine for row in rows[search.pk]], batch_size=1000)
+        rows_insert(SearchResult, _COLUMNS, (row for search in mine for row in rows[search.pk]))
         now = time.perf_counter()
         for search in mine:
             search.timings |= {
@@ -125,22 +126,20 @@ def _write(batch: Sequence[Search], answered: Sequence[Answered], pointer: LiveP
 _OURS = {"status": Search.Status.RUNNING, "worker": heartbeat.WORKER}
 
 
-def _rows(search: Search, hits: Sequence[Hit], shown: Layout, marks: dict[str, int]) -> list[SearchResult]:
+_COLUMNS = (
+    "search", "mark", "rank", "position", "score", "similarities", "preselected", "above_cut", "audit", "arm", "boxes",
+    "refined",
+)  # fmt: skip
+
+
+def _rows(search: Search, hits: Sequence[Hit], shown: Layout, marks: dict[str, int]) -> list[tuple[Any, ...]]:
+    found = [(position, place, hits[place.row]) for position, place in enumerate(shown.places, start=1)]
     return [
-        SearchResult(
-            search=search,
-            mark_id=marks[hits[place.row].number],
-            rank=place.row + 1,
-            position=position,
-            score=hits[place.row].score,
-            similarities=dict(hits[place.row].similarities),
-            preselected=place.preselected,
-            above_cut=place.above_cut,
-            audit=place.audit,
-            arm=place.arm,
-            boxes=[list(box) for box in hits[place.row].boxes or ()] or None,
+        (
+            *(search.pk, marks[hit.number], place.row + 1, position, hit.score, hit.similarities, place.preselected),
+            *(place.above_cut, place.audit, place.arm, hit.boxes, False),
         )
-        for position, place in enumerate(shown.places, start=1)
+        for position, place, hit in found
     ]
 
 
