@@ -20,7 +20,7 @@ from search.errors import NotThere, Refused
 from search.retrieval.imaging import MAX_BYTES, TOO_LARGE
 from search.roles import IsExaminer
 from search.selectors import mark_get, search_get, searches_of
-from search.serializers import ConceptInput, ConceptOutput, SearchInput, SearchOutput
+from search.serializers import ConceptInput, ConceptOutput, SearchInput, SearchOutput, search_out
 from search.services import preview_name, search_create
 
 _FORM_BYTES = 64 * 1024  # the other fields and the form's own edges
@@ -53,7 +53,7 @@ class SearchesApi(APIView):
             filters=form.filters(),
             depth=form.validated_data["depth"],
         )
-        return Response(SearchOutput(search).data, status=status.HTTP_201_CREATED)
+        return Response(search_out(search), status=status.HTTP_201_CREATED)
 
     @extend_schema(
         parameters=[OpenApiParameter("page", OpenApiTypes.INT)],
@@ -63,7 +63,7 @@ class SearchesApi(APIView):
     def get(self, request: Request) -> Response:
         pages = SearchPages()
         rows = pages.paginate_queryset(searches_of(request.user).filter(owner_id=request.user.pk), request, view=self)
-        return pages.get_paginated_response(SearchOutput(rows, many=True).data)
+        return pages.get_paginated_response([search_out(row) for row in rows])
 
 
 class SearchApi(APIView):
@@ -71,7 +71,7 @@ class SearchApi(APIView):
 
     @extend_schema(responses=SearchOutput)
     def get(self, request: Request, search_id: UUID) -> Response:
-        return Response(SearchOutput(search_get(user=request.user, search_id=search_id)).data)
+        return Response(search_out(search_get(user=request.user, search_id=search_id)))
 
 
 class ConceptsApi(APIView):

@@ -19,7 +19,7 @@ _PATIENCE = timedelta(seconds=4)
 
 def searches_of(user: Any) -> QuerySet[Search]:
     """An examiner's own searches; all of them for an administrator."""
-    rows = Search.objects.select_related("owner", "parameter_set")
+    rows = Search.objects.select_related("owner")
     return rows if is_administrator(user) else rows.filter(owner=user)
 
 

@@ -101,3 +101,7 @@ class SearchOutput(serializers.ModelSerializer):
         from search.selectors import progress_sentence
 
         return progress_sentence(search)
+
+
+search_out = SearchOutput().to_representation
+"""What `SearchOutput(search).data` is, without building the serializer's fields at every request."""

@@ -20,6 +20,9 @@ from django.conf import settings
 from tmportal import broker
 
 _READY_SECONDS = 300
+_ONE_CORE = ',OMP_NUM_THREADS="1",OPENBLAS_NUM_THREADS="1"'
+"""Of one operation of the engine: a batch spreads over the cores (retrieval.describe), and threads that wait for each
+other within an operation stand still whenever the web server needs a core."""
 
 
 class CannotStart(SystemExit):
@@ -110,7 +113,7 @@ def supervisord_config(data_dir: Path) -> configparser.RawConfigParser:
             "stdout_logfile": str(data_dir / "log" / f"{name}.log"),
             "stdout_logfile_maxbytes": "10MB",
             "stdout_logfile_backups": "3",
-            "environment": f'TM_ROLE="{name}"',
+            "environment": f'TM_ROLE="{name}"' + (_ONE_CORE if name == "search-worker" else ""),
             "priority": "1" if name == "broker" else "10",
         }
     # One group: they stop together, and the broker last.

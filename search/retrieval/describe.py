@@ -6,6 +6,8 @@ import hashlib
 import logging
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,8 +24,9 @@ from search.retrieval.descriptors.semantic import FILE as SEMANTIC_FILE
 from search.retrieval.descriptors.semantic import SemanticDescriptor
 from search.retrieval.descriptors.texture import FILE as TEXTURE_FILE
 from search.retrieval.descriptors.texture import TextureDescriptor
-from search.retrieval.descriptors.vector import DescribesMarks, Vector, VectorDescriptor
+from search.retrieval.descriptors.vector import DescribesMarks, VectorDescriptor
 from search.retrieval.descriptors.whole_pass import Companion, WholePass
+from search.retrieval.device import spare_threads
 from search.retrieval.encoders import Encoder, WeightsUnusable
 from search.retrieval.imaging import Picture, Pixels, reduce_picture
 from search.retrieval.whitening import Whitening
@@ -91,6 +94,8 @@ class Describer:
         self._parts = PartsDescriptor(self.whole, PARTS_COUNT, PARTS_SIDE)
         self.components: Mapping[str, Component] = {d.name: d for d in self._vectors} | {"objects": self._parts}
         parts = [normalise.VERSION, *(d.version for d in self._vectors), self._parts.version]
+        self._threads = spare_threads()
+        self._pool = ThreadPoolExecutor(self._threads, "describe")
         self.version = "d" + hashlib.sha256("|".join(parts).encode()).hexdigest()[:12]
 
     def describe(self, images: Sequence[Pixels | Picture]) -> list[Description]:
@@ -101,7 +106,7 @@ class Describer:
         """
         marks = [normalise.normalise(reduce_picture(image)) for image in images]
         columns = self._columns(marks)
-        parts = self._parts.describe(marks)
+        parts = columns.pop(self._parts.name)
         described = []
         for row, (mark, part) in enumerate(zip(marks, parts, strict=True)):
             vectors = {
@@ -113,10 +118,32 @@ class Describer:
             described.append(Description(vectors, part.vectors, boxes, (mark.width, mark.height)))
         return described
 
-    def _columns(self, marks: Sequence[normalise.Normalised]) -> dict[str, list[Vector | None]]:
-        """Each vector descriptor's column; `general` and its companions take one pass of the encoder."""
-        shared = self._whole_pass.describe(marks)
-        return shared | {d.name: d.describe(marks) for d in self._vectors if d.name not in shared}
+    def _columns(self, marks: Sequence[normalise.Normalised]) -> dict[str, list[Any]]:
+        """Each descriptor's column; `general` and its companions take one pass of the encoder.
+
+        Where an operation keeps to one core, the passes and parts of the batch take the others.
+        """
+        shared = (self._whole_pass.general.name, *(one.name for one in self._whole_pass.companions))
+        alone = {name: one for name, one in self.components.items() if name not in shared}
+        step = -(-len(marks) // self._threads) or 1
+        chunks = [marks[start : start + step] for start in range(0, len(marks), step)]
+        jobs: list[Callable[[], Mapping[str, Sequence[Any]]]] = []
+        for chunk in chunks:
+            jobs.append(partial(self._whole_pass.describe, chunk))
+            jobs += [partial(_column_of, name, one, chunk) for name, one in alone.items()]
+        columns: dict[str, list[Any]] = {name: [] for name in (*shared, *alone)}
+        for found in self._pool.map(_called, jobs) if self._threads > 1 else map(_called, jobs):
+            for name, column in found.items():
+                columns[name] += column
+        return columns
+
+
+def _column_of(name: str, component: Component, marks: Sequence[normalise.Normalised]) -> dict[str, Sequence[Any]]:
+    return {name: component.describe(marks)}
+
+
+def _called(job: Callable[[], Mapping[str, Sequence[Any]]]) -> Mapping[str, Sequence[Any]]:
+    return job()
 
 
 def _whitening(path: Path) -> Whitening:

@@ -22,3 +22,13 @@ def device_name() -> str:
     if wanted.startswith("cuda") and not torch.cuda.is_available():
         raise RuntimeError(f"TM_DEVICE is {wanted!r}, but no CUDA device is present.")
     return wanted
+
+
+def spare_threads() -> int:
+    """How many operations of the encoder may run at the same time, each on as many cores as torch gives it.
+
+    1 where an operation takes all cores, as it does unless OMP_NUM_THREADS says otherwise, and on a GPU.
+    """
+    import torch
+
+    return max(1, (os.cpu_count() or 1) // torch.get_num_threads()) if device_name() == "cpu" else 1

@@ -32,6 +32,7 @@ class PartsDescriptor:
     count: int
     side: int
     finder: Finder = SHIPPED
+    name: str = "objects"
 
     @property
     def version(self) -> str:

@@ -1,6 +1,7 @@
 """The real encoder on drawn marks: what a copyist does must not hide a mark."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -78,9 +79,15 @@ def test_colour_is_described_apart_from_the_shape(describer: Describer) -> None:
     assert cosines(describer, red, star())["general"] > 0.95
 
 
-def test_company_does_not_change_a_description(describer: Describer) -> None:
+@pytest.mark.parametrize("threads", [1, 3])
+def test_company_does_not_change_a_description(
+    describer: Describer, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
     images = [pixels(star()), np.full((40, 60, 3), 255, np.uint8), pixels(ring()), pixels(star_beside_bars())]
-    together = describer.describe(images)
+    with monkeypatch.context() as spread, ThreadPoolExecutor(threads) as pool:
+        spread.setattr(describer, "_threads", threads)
+        spread.setattr(describer, "_pool", pool)
+        together = describer.describe(images)
     for image, expected in zip(images, together, strict=True):
         alone = describer.describe([image])[0]
         assert alone.vectors.keys() == expected.vectors.keys()
