@@ -63,7 +63,7 @@ class SearchesApi(APIView):
     def get(self, request: Request) -> Response:
         pages = SearchPages()
         rows = pages.paginate_queryset(searches_of(request.user).filter(owner_id=request.user.pk), request, view=self)
-        return pages.get_paginated_response([search_out(row) for row in rows])
+        return pages.get_paginated_response([search_out(row) for row in rows or ()])
 
 
 class SearchApi(APIView):

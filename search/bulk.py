@@ -41,5 +41,5 @@ def _field(model: type[Model], name: str) -> Field:
 
 def _insert(model: type[Model], fields: Sequence[Field]) -> str:
     quoted = connection.ops.quote_name
-    columns = ", ".join(quoted(field.column) for field in fields)
+    columns = ", ".join(quoted(str(field.column)) for field in fields)
     return f"INSERT INTO {quoted(model._meta.db_table)} ({columns})"
