@@ -40,8 +40,9 @@ def done_search(
     threshold: float,
     cluster: int = 0,
     similarities: Sequence[dict[str, float]] | None = None,
+    marks: Sequence[Mark] = (),
 ) -> Search:
-    """A finished search with marks M1, M2, ... by rank; every descriptor has the score unless told."""
+    """A finished search with these marks, or M1, M2, ..., by rank; every descriptor has the score unless told."""
     search = Search.objects.create(
         owner=owner, image="searches/q", image_name="q.png", status=Search.Status.DONE, finished_at=timezone.now(),
         parameter_set=live_set(threshold=threshold), snapshot="s1", cluster=cluster, threshold=threshold,
@@ -50,7 +51,7 @@ def done_search(
     SearchResult.objects.bulk_create(
         SearchResult(
             search=search,
-            mark=mark(f"M{rank}"),
+            mark=marks[rank - 1] if marks else mark(f"M{rank}"),
             rank=rank,
             position=rank,
             score=score,

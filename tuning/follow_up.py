@@ -9,7 +9,7 @@ served, so a contradiction is never an artefact of inertia.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -63,7 +63,8 @@ def follow_up(
     """Judge `after` by the concluded searches it served, against `before`.
 
     names: the descriptors in the order of the similarities. Only searches in clusters whose parameters
-    differ count. Contradicted: the upper 95 % bound of loss(before) - loss(after) lies below zero.
+    differ count. Contradicted: the upper 95 % bound of loss(before) - loss(after) lies below zero, and whichever
+    examiner is left out, the others' mean does too: one alone, however busy, takes nothing back.
     """
     c = config or FollowUpConfig()
     judged = [
@@ -90,14 +91,26 @@ def follow_up(
     figure = paired_bootstrap(
         lost_after, lost_before, [s.key for s in judged], weights=weights, resamples=c.resamples, seed=c.seed
     )
-    contradicted = figure.high < 0
+    contradicted = figure.high < 0 and _shared(lost_before - lost_after, weights, [s.examiner for s in judged])
     verb = "agreed better with the old parameters" if contradicted else "do not speak against the new parameters"
+    if figure.high < 0 and not contradicted:
+        verb = "agreed better with the old parameters, but only because of one of them"
     reason = (
         f"{told} {verb}: loss {figure.before:.1%} as served, {figure.after:.1%} with the old ones "
         f"(difference {_points(figure.difference)}, 95 % interval {_points(figure.low)} to {_points(figure.high)})."
     )
     state: Literal["holds", "contradicted"] = "contradicted" if contradicted else "holds"
     return FollowUp(state, len(judged), figure.difference, figure.low, figure.high, reason, clusters, examiners)
+
+
+def _shared(differences: NDArray[np.float64], weights: NDArray[np.float64], examiners: Sequence[Hashable]) -> bool:
+    """Whether the mean lies below zero without any one of the examiners too."""
+    for one in set(examiners):
+        others = np.where([e != one for e in examiners], weights, 0.0)
+        counted = others > 0
+        if not others[counted] @ differences[counted] < 0:
+            return False
+    return True
 
 
 def _losses(

@@ -5,6 +5,8 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,35 +103,99 @@ def test_with_the_broker_away_searches_wait_selections_are_saved_and_the_message
     service.until(service.healthy, 60, "health to return")
 
 
-def test_a_killed_tuning_worker_leaves_the_live_pointer_and_the_run_is_done_again(service: Service) -> None:
+def execute(service: Service, sql: str, *values: Any) -> int:
+    with sqlite3.connect(service.data_dir / "tmportal.sqlite3", timeout=30) as database:
+        return int(database.execute(sql, values).lastrowid or 0)
+
+
+def hold(service: Service, where: str) -> None:
+    """Whoever writes `where` from now on is busy with it for minutes, in the middle of the transaction."""
+    execute(
+        service,
+        f"CREATE TRIGGER hold BEFORE {where} BEGIN SELECT COUNT(*) FROM (WITH RECURSIVE spin(n) AS (SELECT 1 UNION ALL"
+        " SELECT n + 1 FROM spin WHERE n < 2000000000) SELECT n FROM spin); END",
+    )
+
+
+def writing(service: Service) -> bool:
+    """Whether somebody has been inside a transaction that writes for half a second."""
+    with sqlite3.connect(service.data_dir / "tmportal.sqlite3", timeout=0.5) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        database.rollback()
+        return False
+
+
+FIRST_WRITE, POINTER, LAST_WRITE = (
+    "INSERT ON tuning_clusterdecision",
+    "UPDATE OF parameter_set_id ON search_livepointer",
+    "UPDATE OF state ON tuning_tuningrun WHEN NEW.state = 'live'",
+)
+
+
+@pytest.mark.parametrize("instants", [("at work", POINTER), (FIRST_WRITE, LAST_WRITE)], ids=["working", "closing"])
+def test_a_killed_tuning_worker_promotes_once_and_history_and_run_agree(
+    service: Service, instants: tuple[str, str]
+) -> None:
+    """Killed while it looks for parameters, anywhere in the transaction that closes the run, and right after it."""
+    seed = str(100 * instants.index(instants[0]) + len(instants[0]))
+    subprocess.run([sys.executable, "-m", "tests.live.evidence", seed], cwd=ROOT, env=service.env, check=True)
     before = live_pointer(service)
-    created = (
+    events = query(service, "SELECT COUNT(*) FROM search_parametersetevent")
+    run = execute(
+        service,
         "INSERT INTO tuning_tuningrun (kind, state, requested_by, created_at, attempts, progress, searches, reason,"
         " metrics, gate, candidates, candidates_per_second, encoder)"
-        " VALUES ('dry_run', 'queued', 'test', datetime('now', '-1 minute'), 0, 0, 0, '', '{}', '{}', 0, 0, '')"
+        " VALUES ('manual', 'queued', 'test', datetime('now', '-1 minute'), 0, 0, 0, '', '{}', '{}', 0, 0, '')",
     )
-    with sqlite3.connect(service.data_dir / "tmportal.sqlite3", timeout=30) as database:
-        run = database.execute(created).lastrowid
 
-    def state() -> str:
-        return str(query(service, "SELECT state FROM tuning_tuningrun WHERE id = ?", run)[0][0])
+    def row(what: str) -> Any:
+        return query(service, f"SELECT {what} FROM tuning_tuningrun WHERE id = ?", run)[0][0]
 
-    service.until(lambda: state() == "running", 60, "the run to be taken up")
-    service.kill("tuning-worker")
-    assert state() == "running"  # dead in the middle
-    assert live_pointer(service) == before
-    service.until(lambda: state() not in ("running", "queued"), 150, "the run to be done again")
-    attempts, reason = query(service, "SELECT attempts, reason FROM tuning_tuningrun WHERE id = ?", run)[0]
-    assert attempts == 2 and state() == "no_change", reason
-    assert live_pointer(service) == before
-    assert (
-        query(
-            service,
-            "SELECT COUNT(*) FROM tuning_clusterdecision WHERE run_id = ? GROUP BY cluster HAVING COUNT(*) > 1",
-            run,
+    for attempt, instant in enumerate(instants, start=1):
+        if instant != "at work":
+            hold(service, instant)
+        service.until(
+            lambda n=attempt: row("attempts") == n and row("state") == "running", 90, "the run to be taken up"
         )
-        == []
+        if instant == "at work":
+            service.until(lambda: row("progress") > 0, 60, "the run to be at work")
+        else:
+            service.until(lambda: writing(service), 120, f"the worker to be inside {instant}")
+        service.kill("tuning-worker")
+        assert row("state") == "running" and live_pointer(service) == before, instant
+        assert query(service, "SELECT COUNT(*) FROM search_parametersetevent") == events
+        execute(service, "DROP TRIGGER IF EXISTS hold")
+        # The silence that tells a dead worker is waited for once; then it is dated back.
+        if attempt > 1:
+            execute(
+                service, "UPDATE tuning_tuningrun SET heartbeat_at = datetime('now', '-5 minutes') WHERE id = ?", run
+            )
+    service.until(lambda: row("state") not in ("running", "queued"), 150, "the run to be done again")
+    service.kill("tuning-worker")  # right after it closed
+    assert row("state") == "live", row("reason")
+    assert row("attempts") == 3
+    after = live_pointer(service)
+    assert after[0][0] == row("proposed_id") != before[0][0] == row("base_id")
+    service.until(lambda: service.processes("tuning-worker"), 30, "another tuning worker")
+    time.sleep(6)  # recovery looks every five seconds
+    assert live_pointer(service) == after and row("state") == "live" and row("attempts") == 3
+    history = query(
+        service,
+        "SELECT kind, parameter_set_id FROM search_parametersetevent ORDER BY id LIMIT -1 OFFSET ?",
+        events[0][0],
     )
+    assert history.count(("live", after[0][0])) == 1 and len({made for kind, made in history if kind == "live"}) == 1
+    made = query(
+        service, "SELECT COUNT(*) FROM search_parameterset WHERE parent_id = ? AND made_by = 'tuning'", before[0][0]
+    )
+    assert made == [(1,)]
+    decided = query(
+        service, "SELECT cluster, COUNT(*) FROM tuning_clusterdecision WHERE run_id = ? GROUP BY cluster", run
+    )
+    assert decided and all(count == 1 for _, count in decided)
 
 
 def test_a_second_start_on_the_same_data_says_who_runs_and_stops_nothing(service: Service) -> None:

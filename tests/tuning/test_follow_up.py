@@ -7,7 +7,7 @@ import pytest
 
 from search.retrieval.parameters import ClusterParameters, Parameters
 from tuning.feedback_objective import LoggedSearch
-from tuning.follow_up import FollowUpConfig, follow_up
+from tuning.follow_up import follow_up
 
 NAMES = ("general", "edges")
 
@@ -67,15 +67,21 @@ def test_with_too_little_it_waits(searches: int, examiners: int) -> None:
 
 
 def test_one_examiner_against_the_rest_does_not_roll_back() -> None:
-    angry = served(WORSE, searches=60, examiners=1)
+    angry = served(WORSE, searches=160, examiners=1)
     # The others agree with what was served: everything is kept.
     content = [
         replace(s, examiner=f"o{i % 3}", key=f"o{i}", selected=s.preselected)
         for i, s in enumerate(served(WORSE, searches=60, seed=1))
     ]
     verdict = follow_up([*angry, *content], OLD, WORSE, NAMES)
-    alone = follow_up([*angry, content[0]], OLD, WORSE, NAMES, config=FollowUpConfig(min_examiners=2))
-    assert verdict.difference > alone.difference
+    assert verdict.state == "holds" and verdict.high < 0 and verdict.examiners == 4
+    assert "only because of one of them" in verdict.reason
+    # Nor when there is only one other, who is content.
+    two = [replace(s, examiner="o") for s in content]
+    assert follow_up([*angry, *two], OLD, WORSE, NAMES).state == "holds"
+    # Two more of the same mind are no longer one against the rest.
+    many = [replace(s, examiner=f"e{i % 3}") for i, s in enumerate(angry)]
+    assert follow_up([*many, *content], OLD, WORSE, NAMES).state == "contradicted"
 
 
 def test_a_hair_s_difference_is_chance() -> None:

@@ -1,11 +1,12 @@
 """Weeks of feedback in the database, and a run over them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from feedback.services import page_seen, search_conclude, selection_set
-from search.models import ParameterSet, Search
+from search.models import Mark, ParameterSet, Search
 from search.retrieval.descriptors import DESCRIPTORS
 from tests import factories
 from tuning import services
@@ -21,7 +22,15 @@ def rows(rng: np.random.Generator, relevant: np.ndarray) -> np.ndarray:
     return np.concatenate([general[:, None], noise], axis=1).astype(np.float32)
 
 
-def week(make_user: Any, live: ParameterSet, *, searches: int = 40, examiners: int = 4, seed: int = 0) -> None:
+def week(
+    make_user: Any,
+    live: ParameterSet,
+    *,
+    searches: int = 40,
+    examiners: int = 4,
+    seed: int = 0,
+    marks: Sequence[Mark] = (),
+) -> None:
     """Concluded searches of examiners who always know."""
     rng = np.random.default_rng(seed)
     people = [make_user(f"e{seed}-{n}") for n in range(examiners)]
@@ -38,6 +47,7 @@ def week(make_user: Any, live: ParameterSet, *, searches: int = 40, examiners: i
             owner,
             scores=[float(v) for v in table @ weights],
             threshold=parameters.default.threshold,
+            marks=marks,
             similarities=[dict(zip(DESCRIPTORS, map(float, row), strict=True)) for row in table],
         )
         Search.objects.filter(pk=search.pk).update(
