@@ -20,7 +20,6 @@ from tuning.policy import EARLIER, PolicyConfig, plan_week
 from tuning.proposal import WeekPlan
 from tuning.simulation.baselines import Static, Step, by_parameters
 from tuning.simulation.evidence import EvidenceLog
-from tuning.simulation.examiners import COLUMNS, PAGE
 from tuning.simulation.office import Logged, Served
 from tuning.simulation.world import WorldQuery
 
@@ -73,9 +72,9 @@ class Adaptive(Static):
     cooldown_weeks: int = 2
     evidence: EvidenceLog = field(default_factory=EvidenceLog)
     plans: list[WeekPlan] = field(default_factory=list)
+    propensity: PropensityModel = field(default_factory=PropensityModel.flat)
     _promoted: tuple[int, Parameters] | None = None  # the week, and what was live before
     _resting: dict[int | None, int] = field(default_factory=dict)  # until which week
-    _propensity: PropensityModel = field(default_factory=PropensityModel.flat)
 
     def serve(self, query: WorldQuery, seed: int) -> Served:
         served = by_parameters(query, self.parameters.for_cluster(query.cluster), self.parameters.names)
@@ -85,8 +84,6 @@ class Adaptive(Static):
                 served.rows[order], served.scores[order], served.preselected[order], audit,
                 plain=is_plain(seed, self.audit.plain_share),
             )  # fmt: skip
-        if self.guards.propensities and self.guards.audits:
-            served = replace(served, propensity=self._propensity.at(np.arange(len(served.rows))))
         return served
 
     def learn(self, week: int, log: Sequence[Logged]) -> Step:
@@ -95,12 +92,12 @@ class Adaptive(Static):
         back = self._follow_up(week) if self.guards.follow_up and self._promoted is not None else None
         plan = plan_week(
             self.parameters,
-            [one.search for one in self.evidence.fresh(self.parameters)],
+            [self._read(one) for one in self.evidence.fresh(self.parameters)],
             self.fit,
             self.validate,
             config=self._policy,
             resting={c: "It rests after a rollback." for c, until in self._resting.items() if week <= until},
-            earlier=[one.search for one in self.evidence.used(self.parameters, EARLIER)],
+            earlier=[self._read(one) for one in self.evidence.used(self.parameters, EARLIER)],
             seed=self.run_seed(week),
             turn=sum(plan.judged for plan in self.plans),
         )
@@ -120,7 +117,7 @@ class Adaptive(Static):
         """Roll back when the searches since the last promotion agree better with what was live before."""
         assert self._promoted is not None  # noqa: S101 - the caller checked
         at, before = self._promoted
-        searches: list[LoggedSearch] = [one.search for one in self.evidence.since(at + 1)]
+        searches: list[LoggedSearch] = [self._read(one) for one in self.evidence.since(at + 1)]
         found = follow_up(searches, before, self.parameters, self.parameters.names, config=self.after)
         if found.state != "contradicted":
             return None
@@ -145,4 +142,10 @@ class Adaptive(Static):
             return
         changed = np.concatenate([one.search.selected[one.audit] for one in log])
         shown = np.concatenate([one.search.seen[one.audit] for one in log])
-        self._propensity = estimate(positions, changed, shown, columns=COLUMNS, rows=PAGE // COLUMNS)
+        self.propensity = estimate(positions, changed, shown)
+
+    def _read(self, one: Logged) -> LoggedSearch:
+        """A logged search as the service reads it: whenever it was, by what is known of the places now."""
+        if self.propensity.is_flat:
+            return one.search
+        return replace(one.search, propensity=self.propensity.at(np.arange(len(one.search.selected))))

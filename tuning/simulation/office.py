@@ -25,7 +25,7 @@ SHOWN = 240
 class Served:
     """How one search is shown. rows: (k,) marks in the order shown; scores: (k,) as served; preselected: (k,).
 
-    audit: (k,) places filled from below the cut; plain: shown without pre-selection. propensity: (k,) or None.
+    audit: (k,) places filled from below the cut; plain: shown without pre-selection.
     """
 
     rows: NDArray[np.intp]
@@ -33,7 +33,6 @@ class Served:
     preselected: NDArray[np.bool_]
     audit: NDArray[np.bool_]
     plain: bool = False
-    propensity: Floats | None = None
 
 
 class Server(Protocol):
@@ -73,7 +72,6 @@ def serve_week(
             preselected=served.preselected & (seen | selected) if served.plain else shown,
             selected=selected,
             seen=seen,
-            propensity=served.propensity,
             blind=served.plain,
             cut_shift=query.cut_shift,
         )
