@@ -1,15 +1,19 @@
 import datetime
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from search.retrieval import candidates as stage
+from search.retrieval import searcher as searcher_module
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import fit_clusters
 from search.retrieval.crowding import cut_shift
 from search.retrieval.description import Description
-from search.retrieval.descriptors import DESCRIPTORS
+from search.retrieval.descriptors import DESCRIPTORS, SET_OF, VECTOR_DESCRIPTORS
 from search.retrieval.fusion import fuse
 from search.retrieval.hashing.itq import fit_itq
 from search.retrieval.live import LiveSearcher
@@ -201,7 +205,7 @@ def test_a_query_without_edges_uses_what_it_has(searcher: Searcher, marks: list[
     best = searcher.search(query, EQUAL).hits[0]
     assert best.number == "0002" and best.score == pytest.approx(1, abs=1e-3)
     assert best.similarities["edges"] is None
-    with pytest.raises(ValueError, match="general"):
+    with pytest.raises(ValueError, match=r"^The image has no `general` vector, so it cannot be searched.$"):
         searcher.search(Description({"edges": unit(np.ones(16))}), EQUAL)
 
 
@@ -316,3 +320,158 @@ def test_a_batch_finds_what_its_queries_find_alone(
             for name, value in one.similarities.items():
                 assert value == (other.similarities[name] and pytest.approx(other.similarities[name], abs=1e-5))
     assert {len(found.hits) for found in together} > {0, 60}
+
+
+def test_the_linear_query_is_each_vector_times_its_weight_and_a_set_counts_with_its_whole(
+    searcher: Searcher, marks: list[Description]
+) -> None:
+    weights = {name: 0.1 * place for place, name in enumerate(DESCRIPTORS, start=1)}
+    # What the query or the weights lack counts nothing.
+    bare = Description({"general": marks[3].vectors["general"]}, size=(100, 80))
+    found = stage._linear(
+        searcher.snapshot, [marks[3], bare, marks[4]], [weights, {"general": 0.5}, {"general": 1.0, "objects": 0.5}]
+    )
+    parts = []
+    for name in VECTOR_DESCRIPTORS:
+        weight = weights[name] + sum(weights[other] for other, whole in SET_OF.items() if whole == name)
+        parts.append(weight * marks[3].vectors[name])
+    assert found.dtype == np.float32 and found.shape == (3, searcher.snapshot.table.vectors_width)
+    np.testing.assert_allclose(found[0], np.concatenate(parts), rtol=1e-6)
+    np.testing.assert_allclose(found[1][:16], 0.5 * bare.vectors["general"], rtol=1e-6)
+    np.testing.assert_allclose(found[2][:16], 1.5 * marks[4].vectors["general"], rtol=1e-6)
+    assert not found[1:, 16:].any()
+
+
+def test_comparing_given_marks_scores_them_as_the_search_does(searcher: Searcher, marks: list[Description]) -> None:
+    whole = {hit.number: hit for hit in searcher.search(marks[5], EQUAL, candidates=COUNT, top=COUNT).hits}
+    wanted = ["0011", "0005", "0300", "0000"]
+    found = searcher.compare(marks[5], EQUAL, wanted)
+    assert set(found) == set(wanted)
+    ordered = sorted(wanted, key=lambda number: whole[number].rank)
+    assert [found[number].rank for number in ordered] == [1, 2, 3, 4] and ordered[0] == "0005"
+    for number in wanted:
+        assert replace(found[number], rank=0) == replace(whole[number], rank=0)
+    assert searcher.compare(marks[5], EQUAL, []) == {}
+    with pytest.raises(KeyError):
+        searcher.compare(marks[5], EQUAL, ["none"])
+
+
+def test_comparing_uses_the_parameters_of_the_cluster_that_is_named_or_the_querys_own(
+    searcher: Searcher, marks: list[Description]
+) -> None:
+    own = searcher.cluster_of(marks[5])
+    other = (own + 1) % 6
+    parameters = Parameters(EQUAL.default, {other: only("edges").default}, searcher.snapshot.clusters.version)
+    by_name = searcher.compare(marks[5], parameters, ["0011"], cluster=other)["0011"]
+    assert by_name.score == pytest.approx(max(0, by_name.similarities["edges"]), abs=1e-6)
+    assert searcher.compare(marks[5], parameters, ["0011"]) == searcher.compare(marks[5], EQUAL, ["0011"])
+    mine = Parameters(EQUAL.default, {own: only("edges").default}, searcher.snapshot.clusters.version)
+    assert searcher.compare(marks[5], mine, ["0011"])["0011"].score == by_name.score
+    answer = searcher.search(marks[5], parameters, cluster=other)
+    assert answer.cluster == other and answer.hits == searcher.search(marks[5], only("edges")).hits
+
+
+def test_marks_that_nothing_compares_score_zero_in_the_registers_order(
+    searcher: Searcher, marks: list[Description]
+) -> None:
+    query = Description({"general": marks[2].vectors["general"]}, size=(100, 80))
+    hits = searcher.search(query, only("edges"), candidates=COUNT, top=COUNT).hits
+    assert {hit.score for hit in hits} == {0.0}
+    assert [hit.number for hit in hits] == list(searcher.snapshot.table.numbers)
+
+
+def test_a_score_just_at_the_cut_is_preselected(searcher: Searcher, marks: list[Description]) -> None:
+    answer = searcher.search(marks[5], only("general"))
+    exact = [hit for hit in answer.hits if (hit.score - answer.cut_shift) + answer.cut_shift == hit.score]
+    assert exact
+    for hit in exact[:5]:
+        again = searcher.search(marks[5], only("general", threshold=hit.score - answer.cut_shift))
+        assert again.hits[hit.rank - 1].preselected
+
+
+def test_a_list_holds_240_marks_of_1000_candidates_unless_told(
+    searcher: Searcher, marks: list[Description], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    kept = searcher_module.candidates_of
+
+    def seen(*given: Any) -> Any:
+        asked.append(given[-1])
+        return kept(*given)
+
+    monkeypatch.setattr(searcher_module, "candidates_of", seen)
+    assert len(searcher.search(marks[0], EQUAL).hits) == 240
+    assert [len(found.hits) for found in searcher.search_many([Query(mark, EQUAL) for mark in marks[:2]])] == [240] * 2
+    searcher.search(marks[0], EQUAL, candidates=100)
+    assert len(searcher.search(marks[0], EQUAL, candidates=300, top=400).hits) == 400
+    assert asked == [1000, 1000, 240, 400]
+
+
+def test_parts_join_as_a_quarter_of_the_candidates_and_at_least_fifty(
+    searcher: Searcher, marks: list[Description], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def seen(snapshot: Any, queries: Any, whole: str, allowed: Any, count: int) -> Any:
+        asked.append((sorted(queries), whole, count))
+        return iter(())
+
+    monkeypatch.setattr(stage, "_by_parts", seen)
+    for candidates in (10, 400, 408):
+        searcher.search(marks[7], only("objects"), candidates=candidates, top=1)
+    assert asked == [([0], "general", 50), ([0], "general", 100), ([0], "general", 102)]
+    asked.clear()
+    weights = [{"general": 1.0}, {"objects": 0.1, "general": 0.9}, {"objects": 0.0}]
+    stage.candidates(searcher.snapshot, marks[:3], weights, None, 10)
+    assert asked == [([1], "general", 50)], "without weight on a set its parts are not looked for"
+
+
+def near(served: Searcher, query: Description, rows: np.ndarray) -> float:
+    """The shift by exactly these rows of the register."""
+    compared = similarity_matrix([query], [served.snapshot.table.description(int(row)) for row in rows])
+    return cut_shift(CALIBRATION.apply(compared[0]))
+
+
+def test_the_first_mark_and_the_first_part_count_like_any_other(
+    searcher: Searcher, by_code: Searcher, marks: list[Description]
+) -> None:
+    first = marks[int(searcher.snapshot.table.numbers[0])]
+    equal = dict.fromkeys(DESCRIPTORS, 1 / len(DESCRIPTORS))
+    found = searcher.snapshot.index.search(stage._linear(searcher.snapshot, [first], [equal]), 128)[1][0]
+    assert 0 in found
+    assert searcher.search(first, EQUAL).cut_shift == pytest.approx(near(searcher, first, found), abs=1e-6)
+    codes, table = by_code.snapshot.codes, by_code.snapshot.table
+    assert codes is not None
+    first = marks[int(table.numbers[0])]
+    found = codes.index.search(codes.head.codes(first.vectors["general"]), 128)[1][0]
+    assert 0 in found
+    assert by_code.search(first, EQUAL).cut_shift == pytest.approx(near(by_code, first, found), abs=1e-6)
+    owner = str(table.numbers[table.owners[0]])
+    query = random_description(np.random.default_rng(5), regions=1)
+    query.regions = marks[int(owner)].regions[:1].copy()  # the first part of the register
+    assert searcher.search(query, only("objects"), candidates=10, top=1).hits[0].number == owner
+
+
+def test_the_hamming_stage_hands_on_one_percent_of_what_passes(
+    by_code: Searcher, marks: list[Description], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    third = np.arange(COUNT) % 3 == 0
+
+    def handed_on(allowed: np.ndarray | None, count: int) -> list[int]:
+        found = stage.candidates(by_code.snapshot, marks[3:5], [{"general": 1.0}] * 2, allowed, count)
+        assert all((np.diff(rows) > 0).all() for rows in found)
+        return [len(rows) for rows in found]
+
+    assert (handed_on(None, 1), handed_on(third, 1), handed_on(third, 9)) == ([6, 6], [2, 2], [9, 9])
+    assert [len(rows) for rows in stage.around(by_code.snapshot, marks[3:5])] == [128, 128]
+    monkeypatch.setattr(stage, "_AROUND", 1)
+    assert [len(rows) for rows in stage.around(by_code.snapshot, marks[3:5])] == [6, 6]
+
+
+def test_timings_are_milliseconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([1.0, 1.25, 1.75, 2.0])
+    monkeypatch.setattr(searcher_module, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    clock = searcher_module._Clock(2)
+    clock.lap("a")
+    clock.lap("b")
+    assert clock.done() == {"a": 125.0, "b": 250.0, "total": 500.0}, "each of two queries has its share"
