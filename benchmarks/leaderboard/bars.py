@@ -14,7 +14,7 @@ CLOCK_NOISE = 0.02
 def bars(rows: Mapping[str, Mapping[str, Any]], time_ratio: float | None) -> list[dict[str, Any]]:
     """[{"what", "value", "bar", "passed"}]; value and passed are None where a row was not measured.
 
-    time_ratio: describing time of the encoder over that of frozen-mac.
+    time_ratio: describing time of the encoder over that of frozen-mac, both at the same size.
     """
 
     def measured(row: str, name: str) -> float | None:
@@ -31,7 +31,7 @@ def bars(rows: Mapping[str, Mapping[str, Any]], time_ratio: float | None) -> lis
         _bar("encoder / frozen-mac, NAR", over("nar"), 0.40, at_least=False),
         _bar("fused-tuned - encoder, points of mAP@100", gain, 4.0, at_least=True),
         _bar(
-            f"encoder / frozen-mac, time to describe ({CLOCK_NOISE:.0%} noise)",
+            f"encoder / frozen-mac, time to describe at the same size ({CLOCK_NOISE:.0%} noise)",
             time_ratio,
             1 + CLOCK_NOISE,
             at_least=False,

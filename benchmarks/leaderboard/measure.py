@@ -15,8 +15,8 @@ from benchmarks.leaderboard.weights import Query, mean_ap, tune
 from search.retrieval.calibration import Calibration
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS, SET_OF
+from search.retrieval.first_weights import FirstWeights
 from search.retrieval.hashing import HashHead
-from search.retrieval.parameters import Parameters
 from search.retrieval.similarity import table_similarities
 from search.retrieval.table import MarkTable
 from search.retrieval.vector_store import VectorStore
@@ -80,14 +80,13 @@ def rank_fused(
     shown: int,
     done: Done,
 ) -> Fused:
-    """Every descriptor of `names`, equal, shipped (where they are not equal) and tuned weights, and the codes of
-    `heads`, in one pass."""
+    """Every descriptor of `names`, weights that are equal, shipped (those that a register starts with) and tuned, and
+    the codes of `heads`, in one pass."""
     calibration = Calibration.shipped()
     on = np.array([float(name in names) for name in DESCRIPTORS])
-    shipped = np.array(Parameters.initial(DESCRIPTORS).default.weight_vector(DESCRIPTORS)) * on
+    first_weights = FirstWeights.shipped().of(names)
+    shipped = np.array([first_weights.get(name, 0.0) for name in DESCRIPTORS])
     weights = {FUSED_EQUAL: on / on.sum(), FUSED: shipped / shipped.sum(), TUNED: np.asarray(tuned, np.float64)}
-    if np.allclose(weights[FUSED], weights[FUSED_EQUAL]):
-        del weights[FUSED]
     first = FirstResults(fused_scorer(calibration, weights[TUNED]), shown)
 
     def scorers(queries: Sequence[Description]) -> dict[str, Scorer]:

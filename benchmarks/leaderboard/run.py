@@ -21,6 +21,7 @@ from search.retrieval.calibration import Calibration
 from search.retrieval.describe import Describer
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.encoders import WeightsUnusable
+from search.retrieval.first_weights import FirstWeights
 from search.retrieval.hashing import HASHES, HashHead, load_head
 from search.retrieval.imaging import decode_picture
 from search.retrieval.table import MarkTable
@@ -30,7 +31,7 @@ from tuning.evaluation.bootstrap import mean_interval
 from tuning.evaluation.evaluate import DESCRIBED, Ranked, measure, rank_whole
 from tuning.evaluation.ranking import Ranking
 from tuning.evaluation.report import measures_json
-from tuning.evaluation.rows import ENCODER, FROZEN, TRANSDUCTIVE, EncodedMarks, FrozenMarks
+from tuning.evaluation.rows import ENCODER, FROZEN, FROZEN_SIDE, TRANSDUCTIVE, EncodedMarks, FrozenMarks
 
 SHOWN = 8
 Done = Callable[[int], None]
@@ -52,6 +53,12 @@ class Run:
         off = [name for name in DESCRIPTORS if name not in self.describer.names]
         if off:
             self.notes.append(f"{', '.join(off)}: off, because the weights are missing.")
+        if self.encoder is not None:
+            self.notes.append(
+                f"Marks a second: frozen-* at {FROZEN_SIDE} pixels, the encoder at {self.encoder.descriptor.side}; the"
+                " time of the two in the first table is at the encoder's size."
+            )
+        self.notes.append(f"fused: the weights that a register starts with ({FirstWeights.shipped().version}).")
         if Calibration.shipped().made_for != self.describer.version:
             self.notes.append("The shipped calibration was fitted for other descriptors than those measured here.")
 
@@ -169,7 +176,7 @@ class Run:
         return MarkTable.of([""] * len(described), described)
 
     def _time(self, rows: dict[str, dict[str, Any]]) -> float | None:
-        """Fill in marks per second; the encoder's time over that of frozen-mac."""
+        """Fill in marks per second; the encoder's time over that of frozen-mac at the same size."""
         describing = speed.describing(list(rows), self.describer, self.encoder)
         images, rounds = self._sample(), self.options.speed_rounds
         with self._bar("speed", len(images) * rounds) as done:
@@ -177,7 +184,7 @@ class Run:
         for name, row in rows.items():
             made_from = "general" if name in self.heads else name  # a code costs microseconds more than its vector
             row["marks_per_second"] = round(1 / float(np.median(took.get(made_from, took[DESCRIBED]))), 2)
-        return speed.ratio(took, ENCODER, "frozen-mac") if ENCODER in took else None
+        return speed.ratio(took, ENCODER, speed.SAME_SIZE) if ENCODER in took else None
 
     def _gain(self, rankings: dict[str, Ranking], marks: int) -> dict[str, Any] | None:
         """fused-tuned over the encoder, query by query, in points, with its paired interval over groups."""

@@ -23,6 +23,8 @@ from tuning.evaluation.evaluate import DESCRIBED
 from tuning.evaluation.rows import ENCODER, FROZEN, FROZEN_DIM, FROZEN_SIDE, EncodedMarks
 
 CHUNK = 16
+SAME_SIZE = "frozen-mac at the encoder's size"
+"""What the encoder's time is compared with: pixels cost both networks alike, and the rows have different numbers."""
 Describe = Callable[[Sequence[Picture]], object]
 
 
@@ -51,12 +53,13 @@ def ratio(took: Mapping[str, Sequence[float]], one: str, other: str) -> float:
 def describing(names: Sequence[str], describer: Describer, encoder: EncodedMarks | None) -> dict[str, Describe]:
     """What describes the marks of each row and nothing more; DESCRIBED stands for every fused row.
 
-    The encoder's neighbour is frozen-mac, with which it is compared.
+    The encoder's neighbour is SAME_SIZE, with which it is compared.
     """
     frozen = [name for name in names if name in FROZEN]
     rest = [name for name in names if name not in FROZEN and name != ENCODER]
-    made: dict[str, Describe] = {name: _frozen(FROZEN[name]) for name in sorted(frozen, key="frozen-mac".__eq__)}
+    made: dict[str, Describe] = {name: _frozen(FROZEN[name]) for name in frozen}
     if encoder is not None and ENCODER in names:
+        made[SAME_SIZE] = _frozen(FROZEN["frozen-mac"], encoder.descriptor.side)
         made[ENCODER] = encoder.vectors
     for name in rest:
         if name in describer.components:
@@ -65,13 +68,13 @@ def describing(names: Sequence[str], describer: Describer, encoder: EncodedMarks
     return made
 
 
-def _frozen(pooling: str) -> Describe:
+def _frozen(pooling: str, side: int = FROZEN_SIDE) -> Describe:
     encoder = EfficientNetLiteEncoder(pooling)
     # Its numbers do not matter for the time it takes.
     whitening = Whitening(np.zeros(encoder.dim, np.float32), np.eye(encoder.dim, FROZEN_DIM, dtype=np.float32))
 
     def describe(pictures: Sequence[Picture]) -> object:
-        views = np.stack([whole(normalise(reduce_picture(picture)), FROZEN_SIDE) for picture in pictures])
+        views = np.stack([whole(normalise(reduce_picture(picture)), side) for picture in pictures])
         return whitening.apply(encoder.encode(views))
 
     return describe

@@ -14,9 +14,13 @@ from benchmarks.leaderboard.page import bar_line, to_markdown
 from benchmarks.leaderboard.picture import draw_bytes
 from benchmarks.leaderboard.results import FirstResults, telling_queries
 from benchmarks.leaderboard.weights import Query, mean_ap, tune
+from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.encoders import WeightsUnusable
+from search.retrieval.first_weights import FirstWeights
 from search.retrieval.fusion import fuse
 from search.retrieval.hashing.itq import linear_head
+from search.retrieval.imaging import decode_picture
+from tests.search.retrieval.pictures import encoded, star
 from tests.tuning.evaluation.worlds import FakeDescriber, write_set
 from tuning.evaluation import load
 
@@ -27,6 +31,7 @@ class Pixels:
     def __init__(self, version="pixels-1"):
         self.version = version
         self.descriptor = self
+        self.side = 48
 
     def vectors(self, images):
         small = [np.asarray(Image.fromarray(p.pixels).convert("L").resize((8, 8)), np.float32) for p in images]
@@ -97,7 +102,7 @@ def test_every_row_has_both_variants_and_its_costs(leaderboard, tmp_path):
     assert status == 0
     assert list(report["rows"]) == [
         "frozen-spoc", "frozen-mac", "frozen-rmac", "frozen-gem", "encoder", "general", "edges",
-        "fused-equal", "fused-tuned", "itq-32",
+        "fused-equal", "fused", "fused-tuned", "itq-32",
     ]  # fmt: skip
     for row in report["rows"].values():
         assert row["marks_per_second"] > 0 and row["bytes_per_mark"] > 0
@@ -108,6 +113,11 @@ def test_every_row_has_both_variants_and_its_costs(leaderboard, tmp_path):
             assert {"nar", "nar_ci", "median_rank", "recall100"} <= set(found)
     assert report["rows"]["general"]["bytes_per_mark"] == 64 * 4
     assert report["rows"]["fused-tuned"]["bytes_per_mark"] == 2 * 64 * 4
+    # The fused row has the weights that a register starts with, not equal ones.
+    assert report["rows"]["fused"]["weights"] == pytest.approx(
+        {**dict.fromkeys(DESCRIPTORS, 0.0), **FirstWeights.shipped().of(["general", "edges"])}
+    )
+    assert report["rows"]["fused"]["weights"] != report["rows"]["fused-equal"]["weights"]
     assert report["run"]["marks"] == 23
     assert sum(report["rows"]["fused-tuned"]["weights"].values()) == pytest.approx(1)
     assert report["tuning"]["marks"] == 21 and report["tuning"]["best"] >= report["tuning"]["equal"]
@@ -238,6 +248,22 @@ def test_the_plot_keeps_labels_apart_and_inside():
     plot = draw_bytes({f"row-{i}": row(0.4 + 0.001 * i) for i in range(12)})
     heights = sorted(float(line.split('y="')[1].split('"')[0]) for line in plot.splitlines() if ">row-" in line)
     assert np.diff(heights).min() >= 14.9 and heights[-1] < 440
+
+
+def test_the_encoders_time_is_compared_at_its_own_size(monkeypatch):
+    sides = []
+
+    class Seen(FrozenNetwork):
+        def encode(self, images):
+            sides.append(images.shape[1])
+            return super().encode(images)
+
+    monkeypatch.setattr(speed, "EfficientNetLiteEncoder", Seen)
+    made = speed.describing(["frozen-mac", "encoder"], Describer(), Pixels())
+    picture = decode_picture(encoded(star()))
+    for name in ("frozen-mac", speed.SAME_SIZE):
+        made[name]([picture])
+    assert sides == [192, 48]
 
 
 def test_time_is_compared_turn_by_turn():

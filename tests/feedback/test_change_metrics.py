@@ -1,12 +1,21 @@
 """PC, DC, AC against numbers worked out by hand from science.md 1.7."""
 
 import math
+import re
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedback.change_metrics import ChangeMetrics, aggregate, aggregate_by_cluster, search_metrics
+from feedback.change_metrics import (
+    ChangeEvidence,
+    ChangeMetrics,
+    aggregate,
+    aggregate_by_cluster,
+    capped_weights,
+    search_metrics,
+)
 
 
 def search(preselected, selected, similarity=None, seen=None, rank=None):
@@ -146,3 +155,96 @@ def test_every_metric_lies_between_zero_and_one(rows):
     assert isinstance(m, ChangeMetrics)
     assert all(0.0 <= v <= 1.0 for v in (m.pc, m.dc, m.ac, m.dc_from_cut))
     assert (m.changed == 0) == (m.pc == 0)
+
+
+def refuses(sentence):
+    return pytest.raises(ValueError, match=f"^{re.escape(sentence)}$")
+
+
+def test_every_refusal_is_a_whole_sentence():
+    rows = {"rank": [1, 2], "seen": [1, 1], "preselected": [1, 0], "selected": [1, 0], "similarity": [0.9, 0.8]}
+    for name in rows:
+        with refuses("rank, seen, preselected, selected and similarity must be lists of one length."):
+            search_metrics(**rows | {name: [1]})
+    with refuses("rank, seen, preselected, selected and similarity must be lists of one length."):
+        search_metrics(**{name: [values] for name, values in rows.items()})
+    with refuses("Two results of one search have the same rank."):
+        search_metrics(**rows | {"rank": [2, 2]})
+    with refuses("A changed result has no similarity."):
+        search_metrics(**rows | {"selected": [0, 0], "similarity": [math.nan, 0.5]})
+    one = search_metrics(**rows)
+    with refuses("Each search needs one examiner."):
+        aggregate([one], [])
+    with refuses("Each search needs one cluster."):
+        aggregate_by_cluster([one], ["a"], [])
+    for wrong in ({"kept_weight": -0.01}, {"kept_weight": 1.01}, {"examiner_cap": 0.0}, {"examiner_cap": 1.01}):
+        with refuses("kept_weight must lie in 0..1 and examiner_cap above 0 and up to 1."):
+            aggregate([one], ["a"], **wrong)
+    for right in ({"kept_weight": 0.0}, {"kept_weight": 1.0}, {"examiner_cap": 0.01}, {"examiner_cap": 1.0}):
+        assert aggregate([one], ["a"], **right).searches == 1
+
+
+def test_a_mark_that_nobody_changed_needs_no_similarity_and_one_out_of_range_is_clipped():
+    assert search([1, 0], [0, 0], [0.5, math.nan]).ac == 0.5
+    assert search([1, 0, 0], [0, 1, 0], [1.5, -0.5, 0.1]).ac == pytest.approx((0 + 1) / 2)
+
+
+def test_all_means_weigh_searches_by_the_length_of_the_list():
+    a = search([1, 1, 0], [1, 0, 1], [0.9, 0.5, 0.2])  # |L| 3, changed at 2 and 3
+    b = search([1, 0, 0, 0, 0], [1, 0, 0, 0, 1], [0.9, 0.8, 0.7, 0.6, 0.1])  # |L| 5, changed at 5
+    assert (a.dc, a.ac, a.dc_from_cut) == pytest.approx((0.75, 0.65, (0 + 1) / 3 / 2))
+    assert (b.dc, b.ac, b.dc_from_cut) == pytest.approx((1.0, 0.9, 4 / 5))
+    unseen = search([0, 0], [0, 0], seen=[0, 0])
+    e = aggregate([a, unseen, b], ["x", "z", "x"])
+    assert e.pc == pytest.approx((3 * 1 + 5 * 1) / 8)
+    assert e.dc == pytest.approx((3 * 0.75 + 5 * 1.0) / 8)
+    assert e.ac == pytest.approx((3 * 0.65 + 5 * 0.9) / 8)
+    assert e.dc_from_cut == pytest.approx((3 / 6 + 5 * 0.8) / 8)
+    assert (e.searches, e.examiners, e.additions, e.removals) == (2, 1, 2, 1)
+    half = aggregate([a, search([1, 1], [1, 1])], ["x", "y"])
+    assert half.accuracy == pytest.approx(1 - 3 / 5)
+
+
+def test_nothing_to_aggregate_is_zero_throughout():
+    assert aggregate([], []) == ChangeEvidence(0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0)
+
+
+def test_each_cluster_is_aggregated_with_what_was_asked():
+    metrics = [search([1, 1, 0], [1, 0, 0]), search([1, 1, 1], [1, 1, 1]), search([0, 0], [0, 1]), search([1], [0])]
+    names, clusters = ["a", "a", "b", "c"], [3, 1, 3, 3]
+    by = aggregate_by_cluster(metrics, names, clusters, kept_weight=0.25, examiner_cap=0.4)
+    of_three = [metrics[i] for i in (0, 2, 3)]
+    assert by == {
+        1: aggregate([metrics[1]], ["a"], kept_weight=0.25, examiner_cap=0.4),
+        3: aggregate(of_three, ["a", "b", "c"], kept_weight=0.25, examiner_cap=0.4),
+    }
+    plain = aggregate_by_cluster(metrics, names, clusters)
+    assert plain[3] == aggregate(of_three, ["a", "b", "c"])
+    assert len({by[3].pc, plain[3].pc, aggregate(of_three, ["a", "b", "c"], kept_weight=0.25).pc}) == 3
+
+
+def test_with_kept_marks_of_little_weight_the_base_is_never_below_one():
+    added = search([1, 1, 1, 0], [1, 1, 1, 1])
+    assert [added.pc_with_kept_weight(w) for w in (0.0, 0.25, 0.5, 1.0)] == [1.0, 1.0, 1 / 1.5, 1 / 3]
+    both = search([1, 1, 1, 0, 0], [0, 1, 1, 1, 1])
+    assert both.pc_with_kept_weight(0.25) == 1.0  # 3 over 1.5, clipped
+    assert search([0, 0], [0, 1]).pc_with_kept_weight(0.5) == 1.0
+    assert search([0, 0], [0, 0]).pc_with_kept_weight(0.5) == 0.0
+    assert search([1, 0], [1, 0]).pc_with_kept_weight(0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("weights", "names", "cap", "expected"),
+    [
+        ([2.0, 2.0], "ab", 0.6, [2, 2]),  # nobody is over
+        ([8.0, 1.0, 1.0], "abc", 0.5, [2, 1, 1]),  # 2 of 4
+        ([3.0, 3.0, 1.0, 1.0], "aabc", 0.5, [1, 1, 1, 1]),  # shared out over what one made
+        ([6.0, 3.0, 1.0], "abc", 0.4, [2, 2, 1]),  # capping a puts b over it
+        ([5.0, 1.0], "ab", 0.5, [1, 1]),  # two cannot both stay under a half: alike
+        ([5.0, 1.0, 3.0], "abc", 0.2, [1, 1, 1]),
+        ([9.0, 1.0], "ab", 1.0, [9, 1]),
+    ],
+)
+def test_nobody_weighs_more_than_the_cap(weights, names, cap, expected):
+    found = capped_weights(weights, list(names), cap)
+    assert found == pytest.approx(np.array(expected, dtype=float))

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -93,6 +94,86 @@ def test_borders_out_of_order_are_refused():
         TableConfig(dc_low=0.7)
     with pytest.raises(ValueError, match="no way to combine"):
         TableConfig(combiner="mean")
+
+
+NO, YES = "PC < 8%: no", "PC < 8%: yes"
+MIDDLE = "Examiners changed 10.0% of the pre-selection, {}% down the list on average and {}% away in likeness: "
+FINE = "the weights are fine-tuned, each within 3%"
+LOW = "likely conflicts were ranked low, so the weights change, each within 6%"
+CUT = "the ranking is right and only the cut moves"
+
+
+@pytest.mark.parametrize(
+    ("point", "combiner", "reason", "path"),
+    [
+        ((0.05, 0.5, 0.5), "max", "Examiners changed 5.0% of the pre-selection, under 8%: the parameters fit and stay.",
+         [YES]),
+        ((0.3, 0.5, 0.5), "max", "Examiners changed 30.0% of the pre-selection, over 25%: the weights are looked for "
+         "anew, each within 15%.", [NO, "PC > 25%: yes"]),
+        ((0.1, 0.1, 0.1), "max", f"{MIDDLE.format(10, 10)}{CUT}.", ["DC < 15%: yes", "AC < 20%: yes"]),
+        ((0.1, 0.3, 0.1), "max", f"{MIDDLE.format(30, 10)}{FINE} (distance and likeness disagree; the larger step "
+         "counts).", ["DC < 15%: no", "DC > 60%: no", "AC < 20%: yes"]),
+        ((0.1, 0.3, 0.1), "min", f"{MIDDLE.format(30, 10)}{CUT} (distance and likeness disagree; the smaller step "
+         "counts).", ["DC < 15%: no", "DC > 60%: no", "AC < 20%: yes"]),
+        ((0.1, 0.7, 0.8), "max", f"{MIDDLE.format(70, 80)}{LOW}.",
+         ["DC < 15%: no", "DC > 60%: yes", "AC < 20%: no", "AC > 70%: yes"]),
+        ((0.1, 0.7, 0.1), "dc", f"{MIDDLE.format(70, 10)}{LOW}.", ["DC < 15%: no", "DC > 60%: yes"]),
+    ],
+)  # fmt: skip
+def test_the_reason_in_full_and_the_way_to_it(point, combiner, reason, path):
+    action = act(*point, combiner=combiner)
+    assert action.reason == reason
+    way = [str(test) for test in action.path]
+    assert way == (path if len(path) < 2 or "PC" in path[-1] else [NO, "PC > 25%: no", *path])
+    assert action.off_diagonal == ("disagree" in reason)
+    assert all(test.holds == str(test).endswith("yes") and test.feature in ("pc", "dc", "ac") for test in action.path)
+
+
+def test_enough_is_enough_and_the_numbers_are_told():
+    def with_(searches, examiners, **config):
+        return decide(pc=0.5, dc=0.5, ac=0.5, searches=searches, examiners=examiners, config=TableConfig(**config))
+
+    assert with_(29, 5).reason == "Not enough evidence yet: 29 of 30 searches, 5 of 3 examiners."
+    assert with_(29, 5).radius == 0.0 and with_(29, 5).path == () and not with_(29, 5).off_diagonal
+    assert with_(30, 3).kind is ActionKind.WEIGHTS and with_(30, 2).kind is ActionKind.NO_DATA
+    assert with_(1, 0, min_searches=0, min_examiners=0).kind is ActionKind.WEIGHTS
+    assert with_(0, 0, min_searches=0, min_examiners=0).kind is ActionKind.NO_DATA
+    assert act(0.3, 0, 0, radius_large=0.2).radius == 0.2
+
+
+def test_short_names():
+    names = [Action(kind, 0.06, "").label for kind in ActionKind]
+    assert names == ["no data", "resting", "no change", "threshold", "weights 6 %"]
+
+
+def test_every_refusal_names_the_value():
+    for name in ("pc", "dc", "ac"):
+        for value in (-0.1, 1.5, math.nan):
+            point = {"pc": 0.1, "dc": 0.1, "ac": 0.1, name: value}
+            with pytest.raises(ValueError, match=f"^{name.upper()} is {value}; it must lie between 0 and 1\\.$"):
+                decide(**point, searches=99, examiners=9)
+        for value in (0.0, 1.0):
+            assert decide(**{"pc": 0.1, "dc": 0.1, "ac": 0.1, name: value}, searches=99, examiners=9).reason
+
+
+@pytest.mark.parametrize("measure", ["pc", "dc", "ac"])
+def test_borders_rise_with_room_between_them(measure):
+    low, high = f"{measure}_low", f"{measure}_high"
+    for wrong in ((0.0, 0.5), (0.5, 1.0), (0.5, 0.5), (0.6, 0.5), (0.5, 0.5009), (-0.1, 0.5), (0.5, 1.2)):
+        sentence = f"The borders {wrong[0]} and {wrong[1]} must rise and lie between 0 and 1."
+        with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+            TableConfig(**{low: wrong[0], high: wrong[1]})
+    for right in ((0.5, 0.5011), (0.001, 0.999), (0.25, 0.25 + 2**-9)):
+        assert TableConfig(**{low: right[0], high: right[1]})
+
+
+def test_a_combiner_and_numbers_that_mean_nothing_are_refused():
+    with pytest.raises(ValueError, match=r"^'mean' is no way to combine DC and AC; use max, min or dc\.$"):
+        TableConfig(combiner="mean")
+    for wrong in ({"min_searches": -1}, {"min_examiners": -1}):
+        with pytest.raises(ValueError, match=r"^The smallest numbers of searches and examiners cannot be negative\.$"):
+            TableConfig(**wrong)
+    assert TableConfig(min_searches=0, min_examiners=0).combiner == "max"
 
 
 @settings(deadline=None)
