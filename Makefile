@@ -4,13 +4,16 @@
 # make sbom   hashes of all pinned packages (requirements.lock), and a CycloneDX bill of materials with licences
 # make bench  the figures in README.md
 # make bench-loop      docs/loop.md: does the tuning learn (20 seeds take hours; goes on where it stopped)
+# make bench-evaluate  docs/evaluate.json: the demonstration set
+# make mutants         how many faults put into the core the tests find (hours)
 # make bench-quality   docs/quality.md: every descriptor and baseline among 100,000 marks (hours; goes on where it stopped)
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: setup setup-dev run test lint types contracts unit e2e gpu torture lock sbom bench bench-loop bench-quality clean
+.PHONY: setup setup-dev run test lint types contracts unit e2e gpu torture lock sbom bench bench-loop bench-quality \
+  bench-evaluate mutants clean
 
 setup: $(VENV)/.installed
 setup-dev: $(VENV)/.installed-dev
@@ -87,6 +90,16 @@ endif
 	$(call built,train) --split train --distractors 24000
 	$(BIN)/python benchmarks/quality.py --queries $(QUERIES) --pool $(POOL) \
 	  --train-queries build/train/queries --train-pool build/train/pool --json build/quality.json $(QUALITY)
+
+# What README.md says of the demonstration set (some minutes).
+bench-evaluate: setup-dev
+	$(BIN)/python manage.py evaluate --queries search/demo/queries --pool search/demo/pool --json \
+	  $(foreach row,fused general edges objects texture colour semantic fused-equal,--descriptor $(row)) > docs/evaluate.tmp
+	mv docs/evaluate.tmp docs/evaluate.json
+
+# MUTANTS="tuning.gate*" looks at one module; hours for all of them.
+mutants: setup-dev
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
