@@ -43,7 +43,9 @@ def test_every_member_is_a_query_under_its_group_of_the_sorted_names(tiny: TinyP
 
 def test_pictures_are_rgb_on_a_light_ground_at_the_asked_size(tiny: TinyPackage, tmp_path: Path) -> None:
     build(tiny, tmp_path / "out")
-    for path in (tmp_path / "out").rglob("*.png"):
+    pictures = list((tmp_path / "out").rglob("*.png"))
+    assert len(pictures) > 5
+    for path in pictures:
         with Image.open(path) as picture:
             assert (picture.mode, max(picture.size)) == ("RGB", 64)
             assert picture.getpixel((0, 0)) == (255, 255, 255)

@@ -124,6 +124,7 @@ def test_selecting_and_concluding_at_once_the_log_the_report_and_the_page_agree(
     for selected, _ in changes:  # a row is a change: nobody writes what is so already
         assert selected is not state
         state = selected
+    assert changes and search.conclusions.count() == 4
     for conclusion in search.conclusions.all():
         before = [selected for selected, at in changes if at <= conclusion.at]
         frozen = Impression.objects.get(conclusion=conclusion, mark__number="M3").outcome == "added"

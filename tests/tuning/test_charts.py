@@ -98,6 +98,7 @@ def test_boxes_of_one_level_do_not_overlap() -> None:
     rows: dict[str, list[float]] = {}
     for rect in drawing.iter("rect"):
         rows.setdefault(rect.get("y"), []).append(float(rect.get("x")))
+    assert len(rows) > 2 and max(map(len, rows.values())) > 2
     for places in rows.values():
         ordered = sorted(places)
         assert all(right - left >= 104 for left, right in pairwise(ordered))

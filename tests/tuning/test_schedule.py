@@ -8,6 +8,7 @@ import pytest
 from celery.schedules import crontab
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.test import Client
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
@@ -170,6 +171,24 @@ def test_a_failed_monday_is_tried_again_until_it_holds(failing: list[str]) -> No
     assert schedule.what_follows(first) == f"Run {second.pk} tried it again."
     assert schedule.what_follows(third).startswith("Try 3 of the run of ")
     assert schedule.failed_run() is None
+
+
+def test_the_console_says_that_it_failed_why_and_when_it_is_tried_again(failing: list[str], administrator: Any) -> None:
+    at(day_of_week="1")
+    run_scheduled()
+    run = TuningRun.objects.get()
+    client = Client()
+    client.force_login(administrator)
+    for address in ("/tuning/", f"/tuning/runs/{run.pk}/"):
+        text = " ".join(client.get(address).content.decode().split())
+        assert "The disk is full." in text and "It is tried again by itself on " in text, address
+    front = " ".join(client.get("/tuning/").content.decode().split())
+    assert "At 03:00 AM, only on Monday UTC" in front and "weekly" not in front
+    failing.clear()
+    ago(run, DAY)
+    recover()
+    assert "It is tried again" not in client.get("/tuning/").content.decode()
+    assert "tried it again." in client.get(f"/tuning/runs/{run.pk}/").content.decode()
 
 
 def test_a_run_that_fails_every_time_is_given_up_and_says_so(failing: list[str]) -> None:

@@ -46,6 +46,7 @@ def test_no_mark_below_the_floor_scores_above_the_ceiling_and_some_come_close(fl
     rows[:, 0] = np.where(np.isnan(rows[:, 0]), 0.0, rows[:, 0])
     kept_out = rows[fuse(rows, old.weight_vector(NAMES)) <= floor]
     top = ceiling(NAMES, new, served=old, floor=floor)
+    assert len(kept_out) or floor == 0.0
     if len(kept_out):
         best = float(fuse(kept_out, new.weight_vector(NAMES)).max())
         assert best <= top + 1e-6

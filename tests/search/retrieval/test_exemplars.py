@@ -41,7 +41,8 @@ def test_of_a_large_cluster_the_first_members_are_looked_at(tmp_path: Path, monk
     store = SnapshotStore(tmp_path)
     folder = tmp_path / publish(store)
     monkeypatch.setattr(exemplars, "MOST_READ", 2)
-    assert all(len(nearest_members(folder, cluster)) <= 2 for cluster in range(len(clusters_of(folder))))
+    read = [len(nearest_members(folder, cluster)) for cluster in range(len(clusters_of(folder)))]
+    assert read and max(read) == 2
 
 
 def test_a_damaged_snapshot_is_refused_with_a_sentence(tmp_path: Path) -> None:

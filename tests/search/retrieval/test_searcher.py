@@ -185,7 +185,7 @@ def test_cluster_depth_is_a_subset_of_the_register(searcher: Searcher, marks: li
 
 def test_cluster_depth_and_filters_together(searcher: Searcher, marks: list[Description]) -> None:
     answer = searcher.search(marks[4], EQUAL, depth="cluster", filters=Filters(statuses=("expired",)))
-    assert all(int(h.number) % 5 == 0 and h.cluster == answer.cluster for h in answer.hits)
+    assert answer.hits and all(int(h.number) % 5 == 0 and h.cluster == answer.cluster for h in answer.hits)
 
 
 def test_parameters_of_the_querys_cluster_apply_only_to_their_clustering(
