@@ -1,5 +1,6 @@
 """The whole service in a data directory of its own, and a real browser in front of it."""
 
+import contextlib
 import csv
 import os
 import re
@@ -108,6 +109,58 @@ def wait_for_pages(base: str, process: subprocess.Popen[bytes], seconds: float =
         except OSError:
             time.sleep(0.2)
     pytest.fail("The web server did not start.")
+
+
+_WEB = """
+import os, django
+django.setup()
+from django.conf import settings
+from tmportal.supervision import programs
+command = programs(settings.TM_DATA_DIR)["web"]
+os.execv(command[0], command)
+"""
+
+
+class WebServer:
+    """The service's own web server, without workers: started, frozen, killed and started again at one address."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        dropped = ("DJANGO_SETTINGS_MODULE", "REDIS_URL", "TM_HTTPS")
+        kept = {name: value for name, value in os.environ.items() if name not in dropped}
+        own = {"TM_DATA_DIR": str(data_dir), "PORT": str(port), "TM_LOG_LEVEL": "WARNING"}
+        self.env = kept | own | settings
+        self.data_dir = data_dir
+        self.base = f"http://127.0.0.1:{port}"
+
+    def prepare(self, *arguments: str) -> str:
+        """Run a Python program on the data directory, such as `-m tests.weeks`; what it prints."""
+        made = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=600, check=False,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr[-3000:]
+        return made.stdout
+
+    def start(self) -> None:
+        with (self.data_dir / "web.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _WEB],
+                cwd=ROOT, env=self.env | {"DJANGO_SETTINGS_MODULE": "tmportal.settings"},
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            )  # fmt: skip
+        wait_for_pages(self.base, self.process)
+
+    def signal(self, number: int) -> None:
+        os.killpg(self.process.pid, number)
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGKILL)
+        self.process.wait(20)
 
 
 def _healthy(base: str) -> bool:

@@ -4,18 +4,13 @@ The weeks are made by the real parts (tests/weeks.py); only the web server runs,
 """
 
 import json
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import ROOT, Service, wait_for_pages
+from tests.e2e.conftest import Service, WebServer
 
 pytestmark = pytest.mark.e2e
 
@@ -55,35 +50,15 @@ _UNNAMED = """() => [...document.querySelectorAll("main a[href], main button, ma
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The web server alone, on a data directory with three weeks of work."""
     data_dir = tmp_path_factory.mktemp("console")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    given = {
-        "TM_DATA_DIR": str(data_dir), "TM_HELD_OUT": str(data_dir / "held-out"), "TM_RESULTS": "48",
-        "TM_TUNING_MIN_SEARCHES": "6", "TM_TUNING_MIN_EXAMINERS": "2", "TM_LOG_LEVEL": "WARNING",
-    }  # fmt: skip
-    dropped = ("DJANGO_SETTINGS_MODULE", "REDIS_URL", "TM_HTTPS")
-    env = {name: value for name, value in os.environ.items() if name not in dropped} | given
-    made = subprocess.run(
-        [sys.executable, "-m", "tests.weeks", "--marks", "110", "--weeks", "3"],
-        cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False,
+    web = WebServer(
+        data_dir, TM_HELD_OUT=str(data_dir / "held-out"), TM_RESULTS="48",
+        TM_TUNING_MIN_SEARCHES="6", TM_TUNING_MIN_EXAMINERS="2",
     )  # fmt: skip
-    assert made.returncode == 0, made.stderr[-3000:]
+    web.prepare("-m", "tests.weeks", "--marks", "110", "--weeks", "3")
     logins = json.loads((data_dir / "demo-logins.json").read_text())
-    with (data_dir / "web.log").open("wb") as log:
-        web = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", "tmportal.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "4",
-             "--worker-class", "gthread", "--no-control-socket"],
-            cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-    try:
-        wait_for_pages(f"http://127.0.0.1:{port}", web)
-        yield Service(
-            f"http://127.0.0.1:{port}", {role: (one["name"], one["password"]) for role, one in logins.items()}, data_dir
-        )
-    finally:
-        os.killpg(web.pid, signal.SIGTERM)
-        web.wait(20)
+    web.start()
+    yield Service(web.base, {role: (one["name"], one["password"]) for role, one in logins.items()}, data_dir)
+    web.kill()
 
 
 def settled(page: Any) -> None:

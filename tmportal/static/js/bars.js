@@ -1,6 +1,6 @@
 // Words, colours and bars of the descriptors.
 
-const read = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "{}");
+export const read = (id) => JSON.parse(document.getElementById(id)?.textContent ?? "{}");
 
 const words = read("descriptor-words");
 export const weights = read("weights");

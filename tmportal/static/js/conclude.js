@@ -20,7 +20,7 @@ export function conclude({ root, saver }) {
     button.textContent = waiting;
     problem.hidden = true;
     try {
-      if (!(await saver.settled())) throw new Error("Some changes are not saved yet: save them first, then conclude.");
+      if (!(await saver.stored())) throw new Error("Some changes are not saved yet: conclude when the line above says that they are.");
       await work();
       box.hidden = false;
       stale.hidden = true;

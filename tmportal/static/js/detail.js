@@ -3,7 +3,9 @@
 import { niceTitles, percent, track, weights, wordOf } from "./bars.js";
 import { drawBox } from "./boxes.js";
 
-export function openDetail({ root, grid, mayChange, onToggle, turn }) {
+const words = { saving: "saving…", saved: "✓ saved", failed: "not saved yet" };
+
+export function openDetail({ root, grid, mayChange, onToggle, stateOf, turn }) {
   const byId = (id) => document.getElementById(id);
   const dialog = byId("detail");
   const toggle = byId("detail-toggle");
@@ -35,7 +37,7 @@ export function openDetail({ root, grid, mayChange, onToggle, turn }) {
     byId("detail-score").textContent = percent(one.score, 1);
     byId("detail-why").replaceChildren(...Object.entries(one.similarities).map(why));
     byId("detail-facts").replaceChildren(...facts(one));
-    byId("detail-saved").textContent = "";
+    byId("detail-saved").textContent = words[stateOf(one.mark)] ?? "";
     byId("detail-previous").disabled = index === 0 && !hasPage(-1);
     byId("detail-next").disabled = index === grid.items.length - 1 && !hasPage(1);
     refresh();
@@ -73,7 +75,6 @@ export function openDetail({ root, grid, mayChange, onToggle, turn }) {
     event.preventDefault();
   });
 
-  const words = { saving: "saving…", saved: "✓ saved", failed: "not saved" };
   return {
     open,
     refresh,

@@ -15,8 +15,8 @@ const make = (tag, className, text) => {
 const before = (item) => (item.rank_before ? `was #${item.rank_before}` : item.refined ? "by refining" : "");
 
 export class Grid {
-  constructor({ root, query, mayChange, onToggle, onOpen, onVote, voteOf }) {
-    Object.assign(this, { root, query, mayChange, onToggle, onOpen, onVote, voteOf });
+  constructor({ root, query, mayChange, onToggle, onOpen, onVote, voteOf, stateOf }) {
+    Object.assign(this, { root, query, mayChange, onToggle, onOpen, onVote, voteOf, stateOf });
     this.items = [];
     this.cards = [];
     this.current = 0;
@@ -28,6 +28,7 @@ export class Grid {
     this.current = 0;
     this.root.replaceChildren(...this.cards.map((card) => card.node));
     this.#rove(0);
+    for (const { mark } of items) if (this.stateOf(mark) !== "saved") this.saveState(mark, this.stateOf(mark));
   }
 
   item(mark) {
@@ -49,7 +50,7 @@ export class Grid {
     const index = this.items.findIndex((one) => one.mark === mark);
     if (index < 0) return;
     this.cards[index].node.dataset.save = state;
-    this.cards[index].saved.textContent = { saving: "saving…", saved: "saved", failed: "not saved" }[state] ?? "";
+    this.cards[index].saved.textContent = { saving: "saving…", saved: "saved", failed: "not saved yet" }[state] ?? "";
   }
 
   focus(index) {

@@ -1,5 +1,6 @@
 // The results page: progress while the search runs, then the grid and everything around it.
 
+import { read } from "./bars.js";
 import { conclude } from "./conclude.js";
 import { openDetail } from "./detail.js";
 import { Grid } from "./grid.js";
@@ -7,7 +8,7 @@ import { call } from "./http.js";
 import { keys } from "./keys.js";
 import { watch } from "./progress.js";
 import { Refining } from "./refine.js";
-import { Saver } from "./saver.js";
+import { savingOf } from "./saved.js";
 import { Tally } from "./tally.js";
 
 const root = document.getElementById("results");
@@ -19,26 +20,14 @@ if (root.dataset.status === "queued" || root.dataset.status === "running") {
 } else if (byId("grid")) {
   start();
 } else if (root.dataset.status === "done") {
-  new Tally(root, byId("tally")).show();
-  if (mayChange) conclude({ root, saver: { settled: async () => true } });
+  new Tally(root, byId("tally"), read("changes")).show();
+  if (mayChange) conclude({ root, saver: { stored: async () => true } });
 }
 
 function start() {
-  const tally = new Tally(root, byId("tally"));
-  const saver = new Saver({
-    urlOf: (mark) => `${root.dataset.results}${encodeURIComponent(mark)}/`,
-    place: byId("saved"),
-    onState: (mark, state) => {
-      grid.saveState(mark, state);
-      detail.saveState(mark, state);
-    },
-    onRefused: (mark, selected, message) => {
-      grid.set(mark, selected);
-      tally.moved(grid.item(mark), selected);
-      detail.refresh();
-      problem(message);
-    },
-  });
+  const tally = new Tally(root, byId("tally"), read("changes"));
+  const saving = mayChange ? savingOf(root, { onState, onStored, onRefused: problem, onOther: otherWindow }) : null;
+  const stateOf = (mark) => saving?.saver.state(mark) ?? "";
   const grid = new Grid({
     root: byId("grid"),
     query: byId("query-boxes"),
@@ -47,22 +36,52 @@ function start() {
     onOpen: (item) => detail.open(item),
     onVote: vote,
     voteOf: (mark) => refining?.of(mark) ?? "",
+    stateOf,
   });
-  const detail = openDetail({ root, grid, mayChange, onToggle: toggle, turn });
+  const detail = openDetail({ root, grid, mayChange, onToggle: toggle, stateOf, turn });
   const refining = mayChange ? new Refining({ root, onVotes: () => grid.paintVotes(), load: (wanted) => load(wanted ?? asked(), { focus: 0 }) }) : null;
-  const conclusion = mayChange ? conclude({ root, saver }) : { changed() {} };
+  const conclusion = mayChange ? conclude({ root, saver: saving.saver }) : { changed() {} };
   let page = 1;
   let pages = 1;
+  let loadFailed = false;
 
   function toggle(item) {
     if (!mayChange) return;
     const selected = !item.selected;
     problem("");
-    grid.set(item.mark, selected);
-    tally.moved(item, selected);
-    saver.save(item.mark, selected);
+    saving.saver.save(item, item.selected, selected); // kept before it is shown
+    shown(item.mark, item.preselected, selected);
     conclusion.changed();
+  }
+
+  function shown(mark, preselected, selected) {
+    grid.set(mark, selected);
+    tally.set(mark, preselected, selected);
     detail.refresh();
+  }
+
+  function onState(mark, state) {
+    grid.saveState(mark, state);
+    detail.saveState(mark, state);
+  }
+
+  function onStored(mark, preselected, selected) {
+    const item = grid.item(mark);
+    if (item) item.change = saving.saver.known.get(mark).change;
+    shown(mark, preselected, selected);
+  }
+
+  // Another window of this browser has changed a mark of this search.
+  function otherWindow(mark, entry) {
+    shown(mark, entry.preselected, entry.selected);
+    conclusion.changed();
+  }
+
+  // A page may have been read before the service heard the newest words.
+  function newest(item) {
+    const known = saving?.saver.known.get(item.mark);
+    const held = known && known.change >= item.change ? { ...item, ...known } : item;
+    return { ...held, selected: saving?.saver.unsaved(item.mark) ?? held.selected };
   }
 
   function vote(item, kind) {
@@ -77,16 +96,16 @@ function start() {
   async function load(wanted, { focus = null } = {}) {
     byId("grid").setAttribute("aria-busy", "true");
     try {
-      await saver.settled(); // what a page shows comes from the service: let it know everything first
       const answer = refining?.on ? await refining.fetch(wanted) : await call("GET", `${root.dataset.results}?page=${wanted}`);
       page = answer.page;
       pages = answer.pages;
-      grid.fill(answer.results.map((item) => ({ ...item, selected: saver.unsaved(item.mark) ?? item.selected })));
+      grid.fill(answer.results.map(newest));
       byId("where").textContent = `Page ${page} of ${pages}`;
       byId("previous").disabled = page <= 1;
       byId("next").disabled = page >= pages;
       byId("pager").hidden = pages < 2;
-      problem("");
+      if (loadFailed) problem("");
+      loadFailed = false;
       if (focus !== null) {
         grid.focus(focus < 0 ? answer.results.length + focus : focus);
         window.scrollTo({ top: 0 });
@@ -94,6 +113,7 @@ function start() {
       return true;
     } catch (error) {
       problem(error.message);
+      loadFailed = true;
       return false;
     } finally {
       byId("grid").setAttribute("aria-busy", "false");
@@ -116,11 +136,10 @@ function start() {
     refining?.leave();
     load(asked(), { focus: 0 });
   });
-  window.addEventListener("beforeunload", (event) => {
-    if (saver.pending) event.preventDefault();
-  });
   keys({ grid, turn, report: () => byId("make-report")?.click(), vote, help: byId("help"), helpOpen: byId("help-open"), helpClose: byId("help-close") });
   tally.show();
+  saving?.waiting().forEach(([mark, entry]) => tally.set(mark, entry.preselected, entry.selected));
+  saving?.saver.retry();
   load(asked()).then((shown) => {
     if (!shown && asked() > 1) load(1); // an address from before the search was shorter
   });
