@@ -2,20 +2,21 @@
 
 import csv
 import io
+import json
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
+import typst
+from django.conf import settings
 from django.db import transaction
-from reportlab.lib import colors
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import ParagraphStyle, getSampleStyleSheet
-from reportlab.lib.units import mm
-from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from django.utils import timezone
 
+from feedback.fonts import fonts, printable
 from feedback.models import Conclusion, Report
-from feedback.pictures import picture
+from feedback.pictures import FRAME, picture
 from feedback.selectors import selection_of
 from feedback.services import search_conclude
 from search import media
@@ -24,7 +25,10 @@ from search.selectors import results_of
 from search.services import preview_name
 from search.templatetags.portal import descriptor
 
-_THUMBNAIL = 22 * mm
+_LAYOUT = Path(__file__).with_name("report.typ")
+_MM = 72 / 25.4
+"""Points in a millimetre."""
+_QUERY, _THUMBNAIL = 50 * _MM, 22 * _MM
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,8 @@ class ReportContent:
         return [
             ("Query", search.image_name or "image"),
             ("Search", str(search.pk)),
-            ("Made", f"{search.created_at:%Y-%m-%d %H:%M} UTC"),
-            ("Reported", f"{self.at:%Y-%m-%d %H:%M} UTC"),
+            ("Made", moment(search.created_at)),
+            ("Reported", moment(self.at)),
             ("Examiner", self.by),
             ("Filters", filters_in_words(search.filters)),
             ("Depth", search.get_depth_display()),
@@ -51,6 +55,11 @@ class ReportContent:
             ("Parameter set", f"P{search.parameter_set_id}"),
             ("Snapshot", search.snapshot),
         ]
+
+
+def moment(at: datetime) -> str:
+    """In the office's time zone (`TM_TIME_ZONE`), which is named."""
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M %Z}"
 
 
 def filters_in_words(filters: dict[str, Any]) -> str:
@@ -88,158 +97,110 @@ def report_make(*, search: Search, user: Any) -> Report:
         )
 
 
+_CSV_HEAD = (
+    *("rank", "number", "name", "owner", "nice_classes", "jurisdiction", "status", "filing_date", "score"),
+    *("preselected", "refined", "search", "query", "filters", "examiner", "reported", "parameter_set", "snapshot"),
+)
+_DESCRIPTORS_AT = _CSV_HEAD.index("preselected")
+
+
 def render_csv(content: ReportContent) -> bytes:
-    """One row per selected mark; the stamps stand in every row, so that a row is evidence by itself."""
+    """One row per selected mark; the stamps stand in every row, so that a row is evidence by itself.
+
+    Numbers and dates are written as such; everything else is text, and stays text in a spreadsheet.
+    """
     names = _descriptor_names(content.results)
     out = io.StringIO()
     writer = csv.writer(out)
-    head = [
-        "rank",
-        "number",
-        "name",
-        "owner",
-        "nice_classes",
-        "jurisdiction",
-        "status",
-        "filing_date",
-        "score",
-        *names,
-    ]
-    writer.writerow(
-        [
-            *head,
-            "preselected",
-            "refined",
-            "search",
-            "query",
-            "filters",
-            "examiner",
-            "reported",
-            "parameter_set",
-            "snapshot",
-        ]
-    )
+    head = [*_CSV_HEAD[:_DESCRIPTORS_AT], *names, *_CSV_HEAD[_DESCRIPTORS_AT:]]
     search = content.search
+    stamps = [search.pk, search.image_name, filters_in_words(search.filters), content.by]
+    stamps += [timezone.localtime(content.at).isoformat(timespec="seconds"), f"P{search.parameter_set_id}"]
+    rows = []
     for result in content.results:
         mark = result.mark
-        row = [
-            result.position,
-            mark.number,
-            mark.name,
-            mark.owner,
-            " ".join(map(str, mark.nice_classes)),
-            mark.jurisdiction,
-        ]
-        row += [mark.status, mark.filing_date or "", f"{100 * result.score:.1f}"]
+        row: list[Any] = [result.position, mark.number, mark.name, mark.owner, " ".join(map(str, mark.nice_classes))]
+        row += [mark.jurisdiction, mark.status, mark.filing_date, _percent(result.score)]
         row += [_percent(result.similarities.get(name)) for name in names]
-        row += [
-            result.preselected,
-            result.refined,
-            search.pk,
-            search.image_name,
-            filters_in_words(search.filters),
-            content.by,
-        ]
-        row += [content.at.isoformat(timespec="seconds"), f"P{search.parameter_set_id}", search.snapshot]
-        writer.writerow([_no_formula(cell) for cell in row])
+        rows.append([*row, result.preselected, result.refined, *stamps, search.snapshot])
+    for cells in [head, *rows]:
+        writer.writerow([_no_formula(cell) for cell in cells])
     return out.getvalue().encode("utf-8-sig")
 
 
+_FORMULA = frozenset("=+-@\u2212")
+_CONTROLS = frozenset(chr(point) for point in (*range(0x20), *range(0x7F, 0xA0)))
+_SKIPPED = _CONTROLS | {" ", "\u00a0", "\u200b", "\u200e", "\u200f", "\u2060", "\u3000", "\ufeff"}
+
+
 def _no_formula(cell: Any) -> Any:
-    """A name such as '=cmd|...' must stay text when a spreadsheet opens the file."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" else cell
+    """A name such as '=cmd|...' must stay text when a spreadsheet opens the file; an empty cell stays empty.
+
+    Spreadsheets skip spaces and control characters before a formula and read its full-width and small forms alike.
+    """
+    if not isinstance(cell, str):
+        return cell
+    bare = unicodedata.normalize("NFKC", cell).lstrip("".join(_SKIPPED))
+    return f"'{cell}" if bare[:1] in _FORMULA or cell[:1] in _CONTROLS else cell
 
 
 def _descriptor_names(results: list[SearchResult]) -> list[str]:
     return list(dict.fromkeys(name for result in results for name in result.similarities))
 
 
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f}"
+def _percent(value: float | None) -> float | None:
+    return None if value is None else round(100 * value, 1)
 
 
 def render_pdf(content: ReportContent) -> bytes:
-    out = io.BytesIO()
-    document = SimpleDocTemplate(
-        out, pagesize=A4, leftMargin=18 * mm, rightMargin=18 * mm, topMargin=16 * mm, bottomMargin=18 * mm,
-        title=f"Trade mark search report {content.conclusion_id}", author=content.by,
-    )  # fmt: skip
-    styles = getSampleStyleSheet()
-    small = ParagraphStyle("small", parent=styles["BodyText"], fontSize=8, leading=10)
-
-    def text(value: Any, style: ParagraphStyle = small) -> Paragraph:
-        return Paragraph(escape(str(value)), style)
-
-    stamps = Table([[text(label), text(value)] for label, value in content.stamps], colWidths=[34 * mm, 80 * mm])
-    stamps.setStyle(TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), ("BOTTOMPADDING", (0, 0), (-1, -1), 1)]))
-    query = picture(preview_name(content.search.image), 50 * mm) or text("(image no longer on file)")
-    header = Table([[query, stamps]], colWidths=[58 * mm, 116 * mm], style=[("VALIGN", (0, 0), (-1, -1), "TOP")])
+    """Laid out by report.typ, which embeds what it needs of the fonts: any script can be read anywhere."""
+    search = content.search
     count = len(content.results)
-    story: list[Flowable] = [
-        text("Trade mark search report", styles["Title"]),
-        header,
-        Spacer(1, 6 * mm),
-        text(f"{count} mark{'' if count == 1 else 's'} selected", styles["Heading2"]),
+    report = {
+        "title": f"Trade mark search report {content.conclusion_id}",
+        "author": printable(content.by),
+        "footer": f"Search {search.pk}  ·  P{search.parameter_set_id}  ·  snapshot {search.snapshot}",
+        "frame": FRAME,
+        "query": picture(preview_name(search.image), _QUERY, alt="The mark that was searched for"),
+        "stamps": [[label, printable(value)] for label, value in content.stamps],
+        "count": f"{count} mark{'' if count == 1 else 's'} selected",
+        "rows": [_row(search, result, _descriptor_names(content.results)) for result in content.results],
+    }
+    return lay_out(report, at=content.at)
+
+
+def lay_out(report: dict[str, Any], *, at: datetime) -> bytes:
+    """The PDF of what report.typ reads; `at` is when it says that it was made."""
+    return typst.compile(  # type: ignore[type-var]  # its stub wants one type for layout and root
+        _LAYOUT.read_bytes(), root=str(settings.MEDIA_ROOT), font_paths=fonts(), ignore_system_fonts=True,
+        sys_inputs={"report": json.dumps(report)}, timestamp=at.replace(microsecond=0),
+    )  # fmt: skip
+
+
+def _row(search: Search, result: SearchResult, names: list[str]) -> dict[str, Any]:
+    """One mark. Where a part matches best, query and mark stand side by side with that part framed."""
+    mark = result.mark
+    asked, found = result.boxes or (None, None)
+    part = picture(preview_name(search.image), _THUMBNAIL, asked, (search.width, search.height)) if asked else None
+    origin = "pre-selected" if result.preselected else "added by the examiner"
+    details = [
+        mark.name,
+        mark.number,
+        mark.owner,
+        "Nice " + ", ".join(map(str, mark.nice_classes)) if mark.nice_classes else "",
+        " · ".join(filter(None, [mark.jurisdiction, mark.status, str(mark.filing_date or "")])),
     ]
-    if content.results:
-        story.append(_result_table(content.search, content.results, text))
-    else:
-        story.append(text("The examiner selected no mark as a conflict.", styles["BodyText"]))
-
-    def footer(canvas: Any, doc: Any) -> None:
-        canvas.setFont("Helvetica", 7)
-        canvas.setFillColor(colors.HexColor("#555555"))
-        stamp = (
-            f"Search {content.search.pk}  ·  P{content.search.parameter_set_id}  ·  snapshot {content.search.snapshot}"
-        )
-        canvas.drawString(18 * mm, 10 * mm, stamp)
-        canvas.drawRightString(A4[0] - 18 * mm, 10 * mm, f"Page {doc.page}")
-
-    document.build(story, onFirstPage=footer, onLaterPages=footer)
-    return out.getvalue()
-
-
-def _result_table(search: Search, results: list[SearchResult], text: Any) -> Table:
-    """One row per mark. Where a part matches best, query and mark stand side by side with that part framed."""
-    names = _descriptor_names(results)
-    rows = [[text(head) for head in ("Rank", "Query", "Mark", "Details", "Score", "Why")]]
-    for result in results:
-        mark = result.mark
-        facts = [
-            mark.number,
-            mark.owner,
-            "Nice " + ", ".join(map(str, mark.nice_classes)) if mark.nice_classes else "",
-        ]
-        facts.append(" · ".join(filter(None, [mark.jurisdiction, mark.status, str(mark.filing_date or "")])))
-        why = "; ".join(f"{descriptor(name)} {_percent(result.similarities.get(name)) or '-'}" for name in names)
-        asked, found = result.boxes or (None, None)
-        thumbnail = media.thumbnail_name(mark.image)
-        shown = picture(thumbnail, _THUMBNAIL, found, (mark.width, mark.height)) or text("(no image)")
-        part: Any = text("whole mark")
-        if asked:
-            part = picture(preview_name(search.image), _THUMBNAIL, asked, (search.width, search.height)) or part
-        details = [text(mark.name), *[text(fact) for fact in facts if fact]]
-        origin = "pre-selected" if result.preselected else "added by the examiner"
-        if result.refined:
-            origin = "found by refining, added by the examiner"
-        rows.append(
-            [
-                text("–" if result.refined else result.position),
-                part,
-                shown,
-                details,
-                [text(f"{100 * result.score:.1f} %"), text(origin)],
-                text(why),
-            ]
-        )
-    table = Table(rows, colWidths=[11 * mm, 26 * mm, 26 * mm, 51 * mm, 26 * mm, 34 * mm], repeatRows=1)
-    table.setStyle(
-        TableStyle(
-            [
-                ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
-                ("LINEBELOW", (0, 0), (-1, -1), 0.4, colors.HexColor("#d0d5dd")),
-                ("BACKGROUND", (0, 0), (-1, 0), colors.HexColor("#f2f4f7")),
-            ]
-        )
-    )
-    return table
+    why = [(descriptor(name), _percent(result.similarities.get(name))) for name in names]
+    return {
+        "rank": "–" if result.refined else str(result.position),
+        "part": part,
+        "mark": picture(
+            media.thumbnail_name(mark.image), _THUMBNAIL, found, (mark.width, mark.height), alt=printable(mark.name)
+        ),
+        "details": [printable(one) for one in details if one],
+        "score": [
+            f"{_percent(result.score)} %",
+            "found by refining, added by the examiner" if result.refined else origin,
+        ],
+        "why": "; ".join(f"{word} {'-' if value is None else value}" for word, value in why),
+    }
