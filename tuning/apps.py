@@ -5,3 +5,6 @@ class TuningConfig(AppConfig):
     """From a week's feedback to validated, reversible parameters."""
 
     name = "tuning"
+
+    def ready(self) -> None:
+        from tuning import rollbacks  # noqa: F401  it listens to the moves of the live pointer

@@ -1,6 +1,9 @@
 """Letting a validated encoder serve, and going back: an administrator's explicit step."""
 
 from django.db import transaction
+from django.db.models import Value
+from django.db.models.functions import Concat
+from django.utils import timezone
 
 from search import encoders
 from search.engine import engine
@@ -15,7 +18,7 @@ State = TuningRun.State
 _MAY_SERVE = (State.VALIDATED, State.RETIRED, State.LIVE)
 
 
-def encoder_activate(*, encoder_id: str) -> str:
+def encoder_activate(*, encoder_id: str, by: str) -> str:
     """Point at a validated encoder, or with "shipped" back at the one that ships. Returns its descriptors' version.
 
     Searches go on with the old encoder until `manage.py snapshot` has described the register with the new one.
@@ -24,7 +27,7 @@ def encoder_activate(*, encoder_id: str) -> str:
     if encoder_id == encoders.SHIPPED:
         version = Describer().version
         encoders.activate(None)
-        _mark(None)
+        _mark(None, by)
         return version
     folder = encoders.directory(encoder_id)
     run = TuningRun.objects.filter(kind=TuningRun.Kind.ENCODER, encoder=encoder_id).order_by("-id").first()
@@ -38,7 +41,7 @@ def encoder_activate(*, encoder_id: str) -> str:
             "go back to that one first, or train again."
         )
     encoders.activate(folder.name)
-    _mark(run)
+    _mark(run, by)
     return version
 
 
@@ -56,11 +59,13 @@ def _checked(encoder_id: str) -> str:
     return version
 
 
-def _mark(run: TuningRun | None) -> None:
-    """The history: this one is live, the one before is retired."""
+def _mark(run: TuningRun | None, by: str) -> None:
+    """The history: this one is live, the one before is retired, and by whose word."""
+    word = f" {'The shipped encoder' if run is None else f'Encoder {run.encoder}'} was put to use by {by}."
     with transaction.atomic():
         live = TuningRun.objects.filter(kind=TuningRun.Kind.ENCODER, state=State.LIVE)
         others = live if run is None else live.exclude(pk=run.pk)
-        others.update(state=State.RETIRED)
+        others.update(state=State.RETIRED, reason=Concat("reason", Value(word)))
         if run is not None:
-            TuningRun.objects.filter(pk=run.pk).update(state=State.LIVE)
+            mine = TuningRun.objects.filter(pk=run.pk)
+            mine.update(state=State.LIVE, decided_at=timezone.now(), reason=Concat("reason", Value(word)))

@@ -54,7 +54,6 @@ def proposal_promote(run: TuningRun, actor: str, reason: str) -> None:
             parameter_set_promote(parameter_set=made, expected=base, actor=actor, reason=reason)
         except Conflict:
             raise Conflict(f"{base}, which {made} was proven against, is no longer live: reject it instead.") from None
-        TuningRun.objects.filter(proposed=base, state=State.LIVE).exclude(pk=run.pk).update(state=State.RETIRED)
     run.refresh_from_db()
 
 

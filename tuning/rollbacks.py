@@ -1,16 +1,19 @@
-"""Going back to an older set, and the rest that follows: what was just taken back is not tried again at once."""
+"""Going back to an older set, what became of the sets of runs, and the rest that follows a rollback: what was just
+taken back is not tried again at once."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models.signals import post_save
+from django.dispatch import receiver
 
 from search.models import ParameterSet, ParameterSetEvent
 from search.parameter_sets import parameter_set_roll_back
 from search.retrieval.parameters import Parameters
-from search.selectors import live_parameter_set
 from tuning.models import TuningRun
 
 State = TuningRun.State
@@ -24,10 +27,55 @@ def roll_back(*, target: ParameterSet, actor: str, reason: str, leaving: Paramet
     what must be live still; Conflict when something else is.
     """
     with transaction.atomic():
-        left = live_parameter_set()
         parameter_set_roll_back(target=target, actor=actor, reason=reason, leaving=leaving)
-        TuningRun.objects.filter(proposed=left, state=State.LIVE).update(state=State.ROLLED_BACK)
         TuningRun.objects.filter(proposed=target).update(state=State.LIVE)
+
+
+_LEFT: dict[str, State] = {_EventKind.RETIRED: State.RETIRED, _EventKind.ROLLED_BACK: State.ROLLED_BACK}
+
+
+@receiver(post_save, sender=ParameterSetEvent)
+def _left(instance: ParameterSetEvent, created: bool, **_: Any) -> None:
+    """A run says "live" only as long as its set is, whoever moved the pointer: a run, a person or a command."""
+    if created and instance.kind in _LEFT:
+        runs = TuningRun.objects.filter(proposed=instance.parameter_set_id, state=State.LIVE)
+        runs.update(state=_LEFT[instance.kind])
+
+
+@dataclass(frozen=True)
+class Since:
+    """What happened to the set of a run after it had gone live."""
+
+    event: ParameterSetEvent
+    words: str
+    other: int | None
+    """The set that came in its place."""
+
+
+def since_live(runs: Sequence[TuningRun]) -> dict[int, list[Since]]:
+    """Run -> what happened since its set went live, newest first; two queries for any number of runs."""
+    sets = {run.proposed_id for run in runs if run.proposed_id}
+    events = list(ParameterSetEvent.objects.filter(parameter_set__in=sets).order_by("id"))
+    came = list(
+        ParameterSetEvent.objects.filter(kind=_EventKind.LIVE).order_by("id").values_list("id", "parameter_set_id")
+    )
+    found: dict[int, list[Since]] = {}
+    for run in runs:
+        own = [event for event in events if event.parameter_set_id == run.proposed_id]
+        # A follow-up's set had been live before: what counts begins with its own return.
+        mine = (one for one in own if one.kind == _EventKind.LIVE)
+        first = next((e for e in mine if run.kind != TuningRun.Kind.FOLLOW_UP or e.reason == run.reason), None)
+        later = [event for event in own if first is not None and event.pk > first.pk]
+        found[run.pk] = [_since(event, came) for event in reversed(later)]
+    return found
+
+
+def _since(event: ParameterSetEvent, came: Sequence[tuple[int, int]]) -> Since:
+    if event.kind == _EventKind.LIVE:
+        return Since(event, "Brought back", None)
+    other = next((made for pk, made in came if pk > event.pk), None)
+    words = "Rolled back" if event.kind == _EventKind.ROLLED_BACK else "Replaced"
+    return Since(event, f"{words}{'' if other is None else ' to' if words == 'Rolled back' else ' by'}", other)
 
 
 def resting_clusters(*, clusters_version: str, count: int, now: datetime) -> dict[int | None, str]:

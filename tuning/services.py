@@ -217,7 +217,6 @@ def _conclude(run: TuningRun, plan: WeekPlan) -> None:
         if wait:
             _close(run, State.PROPOSED, f"{plan.reason} {wait}")
             return
-        TuningRun.objects.filter(proposed=base, state=State.LIVE).update(state=State.RETIRED)
         run.proposed = made
         _close(run, State.LIVE, plan.reason)
 

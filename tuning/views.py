@@ -24,6 +24,7 @@ from tuning import decision_view, overview, schedule
 from tuning.charts import timeline
 from tuning.exemplars import clustering_now, exemplars_of
 from tuning.models import TuningRun
+from tuning.rollbacks import since_live
 
 RUNS_PER_PAGE = 15
 EXEMPLARS = 5
@@ -69,10 +70,17 @@ def index(request: HttpRequest) -> HttpResponse:
         "live_events": went_live,
         "targets": overview.rollback_targets(went_live, live),
         "page": page,
+        "run_rows": _run_rows(list(page)),
         "busy": TuningRun.objects.filter(state__in=BUSY).first(),
         "tree": decision_view.plain_tree(),
     }
     return render(request, "tuning/index.html", context)
+
+
+def _run_rows(runs: list[TuningRun]) -> list[dict[str, Any]]:
+    """Runs with what became of their sets: the newest word, where they went live and do not serve any more."""
+    since = since_live(runs)
+    return [{"run": run, "since": next(iter(since[run.pk]), None)} for run in runs]
 
 
 def _evidence() -> dict[str, Any]:
@@ -109,11 +117,13 @@ def run_start(request: HttpRequest) -> HttpResponse:
 def run_detail(request: HttpRequest, run_id: int) -> HttpResponse:
     run = get_object_or_404(TuningRun.objects.select_related("base", "proposed"), pk=run_id)
     decisions = list(run.decisions.all())
+    since = since_live([run])[run.pk]
     context = {
         "run": run,
         "busy": run.state in BUSY,
         "waits": run.state == TuningRun.State.PROPOSED and run.proposed_id is not None,
         "what_follows": schedule.what_follows(run),
+        "since": since,
         "decisions": [decision_view.DecisionRow(decision) for decision in decisions],
         "tree": decision_view.tree_of(decisions),
         "gate": decision_view.gate_rows(run.gate or {}),

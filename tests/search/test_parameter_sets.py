@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 from io import StringIO
+from os import getuid
+from pwd import getpwuid
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.core.management.base import CommandError
 
 from search.errors import Conflict, Refused
 from search.models import ParameterSetEvent
@@ -97,3 +100,20 @@ def test_a_descriptor_is_given_weight_by_hand_and_the_history_says_why() -> None
     assert sum(live.unpack().default.weights.values()) == pytest.approx(1)
     assert f"P{live.pk} is live" in out.getvalue() and "colour 10.0 %" in out.getvalue()
     assert ParameterSetEvent.objects.first().reason == "packaging"
+
+
+def test_a_command_says_whose_word_it_was(make_user: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    live_set()
+    make_user("ada")
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    for by, kept in (("ada", "ada (command line)"), (None, f"{getpwuid(getuid()).pw_name} (operating system user)")):
+        call_command("weigh", "colour=0.1", reason="packaging", by=by, stdout=StringIO())
+        live = live_parameter_set()
+        assert live is not None and live.made_by == kept
+        assert {event.actor for event in live.events.all()} == {kept}
+    with pytest.raises(CommandError, match="no account nobody"):
+        call_command("weigh", "colour=0.2", reason="packaging", by="nobody", stdout=StringIO())
+    monkeypatch.setattr("search.commands.pwd.getpwuid", {}.__getitem__)  # a container's user without a name
+    with pytest.raises(CommandError, match="--by"):
+        call_command("weigh", "colour=0.2", reason="packaging", stdout=StringIO())
+    assert live_parameter_set() == live

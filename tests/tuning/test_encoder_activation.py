@@ -86,7 +86,7 @@ def test_an_activated_encoder_describes_at_once_and_serves_after_the_snapshot(
     assert encoders.current() is None and candidate.state == "retired" and register.describer.version == shipped
     call_command("snapshot", stdout=StringIO())
     assert search(register)[1].descriptors_version == shipped
-    assert encoder_activate(encoder_id="own-1")  # and again
+    assert encoder_activate(encoder_id="own-1", by="ada")  # and again
 
 
 @pytest.mark.parametrize("state", ["proposed", "rejected", "failed"])
@@ -100,28 +100,28 @@ def test_only_a_validated_encoder_may_serve(candidate: TuningRun, state: str) ->
 def test_an_encoder_nobody_judged_is_refused(candidate: TuningRun) -> None:
     TuningRun.objects.all().delete()
     with pytest.raises(Refused, match="has never been judged"):
-        encoder_activate(encoder_id="own-1")
+        encoder_activate(encoder_id="own-1", by="ada")
 
 
 @pytest.mark.parametrize("name", ["nothing", "..", "", "own-1/../own-1"])
 def test_a_name_that_is_no_encoder_is_refused(candidate: TuningRun, name: str) -> None:
     with pytest.raises(NotThere, match="There is no encoder"):
-        encoder_activate(encoder_id=name)
+        encoder_activate(encoder_id=name, by="ada")
 
 
 def test_an_encoder_judged_against_another_one_is_refused(candidate: TuningRun) -> None:
     TuningRun.objects.update(gate={"against": "d-other"})
     with pytest.raises(Refused, match="judged against another encoder"):
-        encoder_activate(encoder_id="own-1")
+        encoder_activate(encoder_id="own-1", by="ada")
 
 
 def test_an_encoder_whose_files_do_not_belong_together_is_refused(candidate: TuningRun) -> None:
     (encoders.directory("own-1") / "calibration.json").write_text(json.dumps(Calibration().to_json()))
     with pytest.raises(Refused, match="another release"):
-        encoder_activate(encoder_id="own-1")
+        encoder_activate(encoder_id="own-1", by="ada")
     (encoders.directory("own-1") / "general.npz").unlink()
     with pytest.raises(Refused, match="cannot be used"):
-        encoder_activate(encoder_id="own-1")
+        encoder_activate(encoder_id="own-1", by="ada")
 
 
 def test_a_pointer_to_a_directory_that_is_gone_is_said_in_a_sentence(settings: Any, tmp_path: Path) -> None:

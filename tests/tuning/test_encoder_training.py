@@ -134,7 +134,7 @@ def test_a_bad_encoder_is_rejected_and_leaves_everything_as_it_was(
     from tuning.encoder_activation import encoder_activate
 
     with pytest.raises(Refused, match="is rejected; only one that passed"):
-        encoder_activate(encoder_id=run.encoder)
+        encoder_activate(encoder_id=run.encoder, by="ada")
 
 
 def test_held_out_images_are_in_no_family_and_not_among_the_marks_alone(office: Any, examiner: Any) -> None:

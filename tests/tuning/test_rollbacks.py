@@ -2,17 +2,21 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from html import unescape
+from re import sub
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
 from search.models import ParameterSet, ParameterSetEvent
-from search.parameter_sets import parameter_set_create, parameter_set_promote
+from search.parameter_sets import parameter_set_create, parameter_set_promote, parameter_set_reweigh
 from search.selectors import live_parameter_set
+from tests.factories import live_set
 from tests.tuning.weeks import run, week
 from tuning.evidence import fresh_conclusions
 from tuning.models import TuningRun
+from tuning.proposals import proposal_promote
 from tuning.rollbacks import resting_clusters, roll_back
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +62,41 @@ def test_clusters_of_another_clustering_are_not_meant(bad_start: ParameterSet) -
     changed(bad_start, clusters={1: 0.7})
     roll_back(target=bad_start, actor="ada", reason="complaints")
     assert resting_clusters(clusters_version="other", count=5, now=timezone.now()) == {}
+
+
+def test_a_run_says_what_became_of_its_set_whoever_did_it(client: Any, administrator: Any) -> None:
+    client.force_login(administrator)
+    base = live_set()
+
+    def promoted() -> TuningRun:
+        live = live_parameter_set()
+        made = parameter_set_create(parameters=base.unpack(), made_by="tuning", reason="Better.", parent=live)
+        run = TuningRun.objects.create(kind="scheduled", state="proposed", requested_by="x", base=live, proposed=made)
+        proposal_promote(run, "okafor", "I looked at it.")
+        return run
+
+    def words(address: str) -> str:
+        return " ".join(unescape(sub("<[^>]+>", "", client.get(address).content.decode())).split())
+
+    def page(run: TuningRun) -> str:
+        run.refresh_from_db()
+        return words(f"/tuning/runs/{run.pk}/")
+
+    first = promoted()
+    assert first.state == State.LIVE and "What happened since" not in page(first)
+    roll_back(target=base, actor="brandt", reason="Two examiners miss outlined logos.")
+    text = page(first)
+    assert first.state == State.ROLLED_BACK
+    assert f"Rolled back to {base} by brandt" in text and "Two examiners miss outlined logos." in text
+    assert text.index("Rolled back") < text.index("What the run decided then:") < text.index("Promoted by okafor")
+    assert f"Rolled back to {base} by brandt" in words("/tuning/")
+    second = promoted()
+    parameter_set_reweigh(weights={"colour": 0.1}, actor="ada (command line)", reason="packaging")
+    text = page(second)
+    assert second.state == State.RETIRED and "Replaced by" in text and "by ada (command line)" in text
+    assert second.proposed is not None
+    roll_back(target=second.proposed, actor="brandt", reason="No.")
+    assert "Brought back by brandt" in page(second) and second.state == State.LIVE
 
 
 def test_the_weeks_are_a_setting(bad_start: ParameterSet, settings: Any) -> None:

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, ArgumentTypeError
 from typing import Any
 
-from search.commands import SentenceCommand
+from search.commands import SentenceCommand, add_by, who
 from search.parameter_sets import parameter_set_reweigh
 
 
@@ -21,10 +21,11 @@ class Command(SentenceCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("weights", nargs="+", type=_weight, metavar="NAME=SHARE", help="for instance colour=0.1")
         parser.add_argument("--reason", required=True, help="kept with the history")
+        add_by(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         made = parameter_set_reweigh(
-            weights=dict(options["weights"]), actor="manage.py weigh", reason=options["reason"]
+            weights=dict(options["weights"]), actor=who(options["by"]), reason=options["reason"]
         )
         default = made.unpack().default.weights
         self.stdout.write(f"P{made.pk} is live: " + ", ".join(f"{n} {100 * w:.1f} %" for n, w in default.items()))

@@ -11,7 +11,7 @@ from typing import Any
 from django.core.management.base import CommandError
 from tqdm import tqdm
 
-from search.commands import SentenceCommand
+from search.commands import SentenceCommand, add_by, who
 from search.training.momentum import MomentumTrainer
 from search.training.recipes import RECIPES
 from search.training.trainer import Trainer
@@ -36,28 +36,29 @@ class Command(SentenceCommand):
         parser.add_argument("--validate-every", type=int, default=250, metavar="STEPS")
         parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where there is one")
         parser.add_argument("--threads", type=int, default=2)
+        add_by(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         import torch
 
         torch.set_num_threads(options["threads"])
         if options["activate"]:
-            self._activate(options["activate"])
+            self._activate(options["activate"], options["by"])
         elif options["from_feedback"]:
-            self._from_feedback()
+            self._from_feedback(options["by"])
         else:
             self._train(options)
 
-    def _activate(self, encoder_id: str) -> None:
+    def _activate(self, encoder_id: str, by: str | None) -> None:
         from tuning.encoder_activation import encoder_activate
 
-        version = encoder_activate(encoder_id=encoder_id)
+        version = encoder_activate(encoder_id=encoder_id, by=who(by))
         self.stdout.write(
             f"Encoder {encoder_id} (descriptors {version}) is in use. Now run `manage.py snapshot`: searches go on "
             "with the old one until the register is described with the new one."
         )
 
-    def _from_feedback(self) -> None:
+    def _from_feedback(self, by: str | None) -> None:
         from tuning.encoder_training import train_from_feedback
 
         with tqdm(file=sys.stderr) as bar:
@@ -66,7 +67,7 @@ class Command(SentenceCommand):
                 bar.total, bar.n = total, done
                 bar.set_description(what)
 
-            run = train_from_feedback(requested_by="command line", progress=progress)
+            run = train_from_feedback(requested_by=who(by), progress=progress)
         self.stdout.write(f"Run {run.pk}, encoder {run.encoder}: {run.get_state_display()}. {run.reason}")
         if run.state == run.State.VALIDATED:
             self.stdout.write(f"To let it serve: manage.py train_encoder --activate {run.encoder}")

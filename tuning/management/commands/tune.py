@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from search.commands import SentenceCommand
+from search.commands import SentenceCommand, add_by, who
 from tuning.models import TuningRun
 from tuning.services import run_carry_out, run_json
 
@@ -18,11 +18,12 @@ class Command(SentenceCommand):
         parser.add_argument("--dry-run", action="store_true", help="decide and prove, but change nothing")
         parser.add_argument("--cluster", type=int, metavar="N", help="only this cluster")
         parser.add_argument("--json", action="store_true")
+        add_by(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         run = TuningRun.objects.create(
             kind=TuningRun.Kind.DRY_RUN if options["dry_run"] else TuningRun.Kind.MANUAL,
-            requested_by="command line",
+            requested_by=who(options["by"]),
             only_cluster=options["cluster"],
         )
         run_carry_out(run_id=run.pk)
