@@ -17,7 +17,9 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,9 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "version": world.version,
         },
         "command": f"python benchmarks/loop.py {options.command}".strip(),
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "release": release(),
+        "data": f"{_named(options.queries)} among {_named(options.pool)}",
         "seeds": options.seeds,
         "side_seeds": min(options.seeds, options.side_seeds),
         "weeks": options.weeks,
@@ -122,6 +127,22 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             "years_simulated": len(todo),
         },
     }
+
+
+def release() -> str:
+    """Version and commit of the code that runs."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    try:
+        command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+        commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return str(version)  # a copy without its history
+    return f"{version}, commit {commit}"
+
+
+def _named(folder: Path) -> str:
+    """Within the project by its path, elsewhere by its name: where it lay is nobody's business."""
+    return str(folder.relative_to(ROOT)) if folder.is_relative_to(ROOT) else folder.name
 
 
 def add_world_options(parser: argparse.ArgumentParser) -> None:

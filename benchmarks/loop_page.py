@@ -34,7 +34,9 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         "both gaps are closed by 80 % (or, where they are under two points, to within half a point), and how many "
         "seeds got there.",
         "",
-        f"Made by `{report['command']}`. `python manage.py simulate` shows one year by weeks.",
+        f"Made on {report['made'][:10]} with release {report['release']} by `{report['command']}`, "
+        f"on {report['data']}. "
+        "`python manage.py simulate` shows one year by weeks.",
         "",
     ]
     mixed = [label for label in report["curves"] if "," not in label]

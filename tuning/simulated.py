@@ -8,6 +8,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_safe
 
 from tuning.simulation.campaign import ARM_WORDS
@@ -100,6 +101,7 @@ def page(request: HttpRequest) -> HttpResponse:
         return render(request, "tuning/simulation.html", {"report": None})
     context = {
         "report": report,
+        "made": parse_datetime(report.get("made", "")),
         "starts": list(starts_of(report)),
         "profiles": profiles_of(report),
         "guards": guards_of(report),

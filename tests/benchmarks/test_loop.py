@@ -1,6 +1,7 @@
 """The loop benchmark: its page and plots, its arguments, and one tiny campaign from images to JSON."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -28,12 +29,14 @@ def years() -> list:
 def report_of(years: list) -> dict:
     world = {"queries": 9, "groups": 3, "marks": 90, "clusters": 3, "descriptors": ["a"]}
     return {"arms": summarise(years), "curves": curves(years), "world": world, "command": "python x", "seeds": 1,
+            "made": "2026-11-25T14:38:05+00:00", "release": loop.release(), "data": "q among p",
             "side_seeds": 1, "side_weeks": 1, "weeks": 2, "searches": 40}  # fmt: skip
 
 
 def test_the_page_has_a_table_for_each_start_and_the_plots_can_be_read(years: list) -> None:
     report = report_of(years)
     page = to_markdown(report)
+    assert f"Made on 2026-11-25 with release {loop.release()} by `python x`, on q among p." in page
     assert "## Start: worst-weights" in page and "never changes" in page and "| inert examiners |" in page
     assert "](../tmportal/static/loop/worst-weights-map100.svg)" in page
     drawn = draw_curves(report["curves"])
@@ -116,3 +119,6 @@ def test_from_a_directory_of_images_to_the_figures(
         figures
     )
     assert figures["seeds"] == 2 and found["world"]["marks"] == 32 and found["seconds"]["years_simulated"] == 2
+    age = datetime.now(UTC) - datetime.fromisoformat(found["made"])
+    assert timedelta() <= age < timedelta(minutes=10) and "commit" in found["release"]
+    assert found["data"] == "queries among pool", "where it lay is nobody's business"

@@ -3,12 +3,14 @@
 The weeks are made by the real parts (tests/weeks.py); only the web server runs, since these pages need no worker.
 """
 
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.e2e.conftest import Service, WebServer
 
@@ -171,6 +173,70 @@ def test_a_proposal_is_approved_and_rolled_back_with_reasons(
     page.get_by_text(f"{target} is live again.").wait_for()
     assert page.locator("#live-title").inner_text() == f"Live: {target}"
     assert "Outlined logos are missed." in page.locator("table.went tbody tr").first.inner_text()
+
+
+# What of a card is painted: its edge, and whether the tick can be seen on its ring.
+_PAINTED = """(card) => {
+    const [face, tick] = [".card-face", ".tick"].map((one) => getComputedStyle(card.querySelector(one)));
+    return {
+        edge: parseFloat(face.borderTopWidth), colour: face.borderTopColor, line: face.borderTopStyle,
+        ticked: tick.color !== tick.backgroundColor && !tick.color.endsWith(", 0)") && tick.visibility === "visible",
+        ring: tick.backgroundColor,
+    };
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_forced_by_the_system_leave_selected_and_not_selected_apart(
+    login: Callable[[str], Any], snap: Callable[..., None], scheme: str
+) -> None:
+    page = login("administrator")
+    page.emulate_media(forced_colors="active", color_scheme=scheme)
+    page.goto("/searches/?of=everyone")
+    rows = page.locator(".history-row", has_text=re.compile(r"[1-9]\d* (selected|in the report)"))
+    rows.first.locator("a").nth(1).click()
+    page.locator("li.card").first.wait_for()
+    chosen, other = page.locator("li.card.selected").first, page.locator("li.card:not(.selected)").first
+    on, off = chosen.evaluate(_PAINTED), other.evaluate(_PAINTED)
+    assert (on["ticked"], off["ticked"]) == (True, False)
+    assert on["edge"] >= off["edge"] + 2 and on["colour"] != off["colour"] and on["ring"] != off["ring"]
+    # The tick as pixels: one shade on the empty ring, at least two on the filled one.
+    assert _shades(chosen.locator(".tick").screenshot()) > _shades(other.locator(".tick").screenshot())
+    # What shows the keyboard's place is neither of the two edges.
+    other.locator(".card-face").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    focused = other.locator(".card-face").evaluate("one => getComputedStyle(one).outlineStyle")
+    assert focused == "dashed" and other.evaluate(_PAINTED)["edge"] == off["edge"]
+    bar = page.locator(".track > i").first
+    assert bar.evaluate("one => getComputedStyle(one).backgroundColor") != bar.locator("..").evaluate(
+        "one => getComputedStyle(one).backgroundColor"
+    )
+    white = page.locator("li.card .tile").first.evaluate("one => getComputedStyle(one).backgroundColor")
+    assert white == "rgb(255, 255, 255)", "marks are drawn for white paper"
+    snap(page, f"contrast-{scheme}-results")
+    page.keyboard.press("Enter")
+    page.locator("dialog#detail[open]").wait_for()
+    snap(page, f"contrast-{scheme}-comparison", full=False)
+    for address, name in (("/tuning/", "overview"), ("/tuning/simulation/", "simulation"), ("/", "search")):
+        page.goto(address)
+        snap(page, f"contrast-{scheme}-{name}")
+    page.goto("/tuning/")
+    page.locator(".weights a", has_text="Cluster").first.click()
+    page.locator("svg.histogram").wait_for()
+    fills = page.locator("svg.histogram .bar").evaluate_all(
+        "bars => Object.fromEntries(bars.map(one => [one.classList[1], getComputedStyle(one).fill]))"
+    )
+    assert len(set(fills.values())) == len(fills) >= 3, fills
+    snap(page, f"contrast-{scheme}-cluster")
+
+
+def _shades(picture: bytes) -> int:
+    """Clearly different shades in the middle of a picture."""
+    image = Image.open(io.BytesIO(picture)).convert("L")
+    width, height = image.size
+    middle = image.crop((width // 4, height // 4, width - width // 4, height - height // 4))
+    return len({shade // 64 for _, shade in middle.getcolors(256) or []})
 
 
 def test_an_examiner_sees_none_of_it(login: Callable[[str], Any]) -> None:

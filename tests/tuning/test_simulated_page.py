@@ -1,6 +1,7 @@
 """What simulated years came to, for administrators."""
 
 import json
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,26 @@ def test_each_start_profile_and_guard_has_its_row(client: Client, administrator:
     for words in ("Equal weights", "never changes", "83 %", "adversarial examiners", "without follow-up", "40 %", "–"):
         assert words in page, words
     assert "Cut too low" not in page
+    assert "When is not recorded" in page  # a file from before it was kept
     assert 'src="/static/loop/equal-map100.svg"' in page
+
+
+def test_the_page_says_first_that_it_is_not_the_offices_register_and_when_it_was_made(
+    client: Client, administrator: Any
+) -> None:
+    client.force_login(administrator)
+    report = json.loads(simulated.MEASURED.read_text("utf-8"))  # the one that ships
+    page = client.get("/tuning/simulation/").content.decode()
+    said = page[page.index("This is not your register") : page.index("Does the loop learn?")]
+    for words in (
+        "Made on 25 November 2026",
+        report["release"],
+        escape(report["command"]),
+        report["data"],
+        "1,401 queries",
+    ):
+        assert words in said, words
+    assert "manage.py simulate" in said
 
 
 @pytest.mark.parametrize("content", [None, "{"])
