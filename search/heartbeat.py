@@ -15,13 +15,14 @@ import struct
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import redis
 from django.conf import settings
+from django.db.backends.signals import connection_created
 
 from search import progress
 from search.broker import connect
@@ -65,29 +66,37 @@ def read(name: str) -> Beat | None:
     return Beat(pid, count, bool(stands))
 
 
-class _Seen:
-    """What this process has seen of each counter: the last value, and when it last moved by its own clock."""
+class Watch:
+    """For how long, by this process's own clock, values have not changed."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._last: dict[str, tuple[int, float, dict[str, Any]]] = {}
+        self._seen: dict[Hashable, tuple[Any, float]] = {}
 
-    def update(self, found: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        """Who is alive, after a look at all counters. One that is seen for the first time counts as alive."""
+    def still(self, key: Hashable, value: Any) -> float:
+        """Seconds since this value was first seen; 0 for a new one."""
         now = time.monotonic()
         with self._lock:
-            for key, told in found.items():
-                known = self._last.get(key)
-                if known is None or known[0] != told["beats"]:
-                    self._last[key] = (told["beats"], now, told)
-            # A key that the broker has just forgotten was seen moving a moment ago all the same.
-            living = {key: told for key, (_, moved, told) in self._last.items() if now - moved < _SILENCE_SECONDS}
-            for key in set(self._last) - set(found) - set(living):
-                del self._last[key]
-        return living
+            known = self._seen.get(key)
+            if known is None or known[0] != value:
+                self._seen[key] = (value, now)
+                return 0.0
+            return now - known[1]
+
+    def values(self) -> dict[Hashable, tuple[Any, float]]:
+        """Every value, and the seconds since it was first seen."""
+        now = time.monotonic()
+        with self._lock:
+            return {key: (value, now - since) for key, (value, since) in self._seen.items()}
+
+    def forget(self, keys: Iterable[Hashable]) -> None:
+        with self._lock:
+            for key in keys:
+                self._seen.pop(key, None)
 
 
-_seen = _Seen()
+_beats = Watch()
+_told: dict[str, dict[str, Any]] = {}
 
 
 def alive(role: str = SEARCH_WORKER) -> dict[str, dict[str, Any]]:
@@ -96,16 +105,21 @@ def alive(role: str = SEARCH_WORKER) -> dict[str, dict[str, Any]]:
     Roles are the names of the programs that beat: "search-worker", "tuning-worker", "beat", "web".
     Raises redis.RedisError when the broker does not answer.
     """
-    prefix = f"{_PREFIX}{role}:"
     with connect() as client:
         keys = [key.decode() for key in client.scan_iter(f"{_PREFIX}*", count=1000)]
         values = client.mget(keys) if keys else []
-    living = _seen.update({key: json.loads(value) for key, value in zip(keys, values, strict=True) if value})
-    return {
-        key.removeprefix(prefix): {name: value for name, value in told.items() if name != "beats"}
-        for key, told in living.items()
-        if key.startswith(prefix)
-    }
+    for key, value in zip(keys, values, strict=True):
+        if value:
+            _told[key] = json.loads(value)
+            _beats.still(key, _told[key].pop("beats"))
+    # One that is seen for the first time counts as alive, and so does a key that the broker has just forgotten.
+    living = {str(key) for key, (_, seconds) in _beats.values().items() if seconds < _SILENCE_SECONDS}
+    gone = set(_told) - living - set(keys)
+    _beats.forget(gone)
+    for key in gone:
+        _told.pop(key, None)
+    prefix = f"{_PREFIX}{role}:"
+    return {key.removeprefix(prefix): dict(_told[key]) for key in living if key.startswith(prefix) and key in _told}
 
 
 class _File:
@@ -121,6 +135,17 @@ class _File:
 
     def write(self, count: int, *, stands: bool) -> None:
         self._map[:] = _BEAT.pack(os.getpid(), count, stands)
+
+
+def _let_statements_wait(connection: Any, **_: Any) -> None:
+    """A statement may honestly wait for a locked database, whatever it is part of."""
+
+    def wrapper(execute: Any, *arguments: Any) -> Any:
+        with progress.work("a statement of the database", limit=progress.DATABASE_SECONDS):
+            return execute(*arguments)
+
+    if not any(getattr(known, "__name__", "") == wrapper.__name__ for known in connection.execute_wrappers):
+        connection.execute_wrappers.append(wrapper)
 
 
 class _Heart:
@@ -160,6 +185,7 @@ def start(status: Callable[[], dict[str, Any]] = dict, *, away: Callable[[], Non
 
     `status` is what `alive` tells of it; `away` is called at each beat at which the broker does not answer.
     """
+    connection_created.connect(_let_statements_wait)
     stop = threading.Event()
     heart = _Heart(status, away)
 

@@ -1,42 +1,67 @@
 """Beats of progress, not of life: what a process has open, and whether each piece of it still moves.
 
-Whoever works opens a piece with the longest time it may take between two steps:
-
     with progress.work("search 7", limit=10) as piece:
-        decode(...)
+        ...
         piece.step()
-        describe(...)
 
-A piece opened inside another one stands for both: only the innermost of a thread is judged, and closing it is a step of
-the one around it. So a wait that may honestly be long (a database that is locked) gets a limit of its own inside a
-search that may not. `search.heartbeat` beats only while nothing stands still; what stops beating is killed and started
-again. Times are of the monotonic clock: a clock that is set changes nothing here.
+A piece moves while it says so, and while its thread uses the processor: computing may take long, waiting may not. What
+neither steps nor computes for `limit` seconds stands still, and so does what has not stepped for `most`. A piece opened
+inside another one stands for both: only the innermost of a thread is judged, and closing it is a step of the one around
+it. So a wait that may honestly be long (a locked database) has a limit of its own.
+
+`search.heartbeat` beats only while nothing stands still; what stops beating is killed and started again. Times are of
+the monotonic clock: a clock that is set changes nothing here.
 """
 
 import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 
-# Longer than any statement waits for a locked database (settings.DATABASES) and than a broker's time-outs.
+MOST_SECONDS = 3600.0
+# Longer than any statement waits for a locked database (settings.DATABASES).
 DATABASE_SECONDS = 45.0
+_COMPUTES = 0.002  # seconds of processor time between two looks (one a second) that are not idleness
+
+
+def _processor_clock() -> Callable[[], float]:
+    """The processor time of this thread, readable from any other; of the process where a system has no such clock."""
+    if not hasattr(time, "pthread_getcpuclockid"):
+        return time.process_time
+    clock = time.pthread_getcpuclockid(threading.get_ident())
+
+    def read() -> float:
+        try:
+            return time.clock_gettime(clock)
+        except OSError:  # the thread has ended
+            return 0.0
+
+    return read
 
 
 class Work:
     """One open piece of work. `step` may be called from any thread."""
 
-    def __init__(self, what: str, limit: float) -> None:
-        self.what = what
-        self.limit = limit
-        self.moved = time.monotonic()
+    def __init__(self, what: str, *, limit: float, most: float, used: Callable[[], float] | None) -> None:
+        self.what, self.limit, self.most = what, limit, most
+        self._used = used
+        self.step()
 
     def step(self) -> None:
-        self.moved = time.monotonic()
+        self._stepped = self._moved = time.monotonic()
+        self._last = self._used() if self._used else 0.0
 
-    def late(self) -> float:
-        """Seconds beyond the limit; negative while it moves."""
-        return time.monotonic() - self.moved - self.limit
+    def stands(self) -> float:
+        """Seconds that it has stood still beyond what it may; 0 while it moves."""
+        now = time.monotonic()
+        if self._used is not None:
+            used = self._used()
+            if used - self._last >= _COMPUTES:
+                self._moved, self._last = now, used
+        if now - self._moved > self.limit:
+            return now - self._moved
+        return now - self._stepped if now - self._stepped > self.most else 0.0
 
 
 # Innermost last; each chain belongs to one thread, or to one endless loop.
@@ -46,10 +71,10 @@ _serial = itertools.count()
 
 
 @contextlib.contextmanager
-def work(what: str, *, limit: float) -> Iterator[Work]:
-    """A piece of work of this thread that moves on at least every `limit` seconds while it is open."""
+def work(what: str, *, limit: float, most: float = MOST_SECONDS) -> Iterator[Work]:
+    """A piece of work of this thread for as long as the block lasts; limits in seconds."""
     key = threading.get_ident()
-    piece = Work(what, limit)
+    piece = Work(what, limit=limit, most=most, used=_processor_clock())
     with _lock:
         _chains.setdefault(key, []).append(piece)
     try:
@@ -65,8 +90,8 @@ def work(what: str, *, limit: float) -> Iterator[Work]:
 
 
 def loop(what: str, *, limit: float) -> Work:
-    """An endless loop that turns at least every `limit` seconds, for as long as the process lives."""
-    piece = Work(what, limit)
+    """An endless loop that turns at least every `limit` seconds for as long as the process lives."""
+    piece = Work(what, limit=limit, most=limit, used=None)
     with _lock:
         _chains["loop", next(_serial)] = [piece]
     return piece
@@ -82,8 +107,9 @@ def step() -> None:
 def standing() -> str:
     """What stands still, in words; empty while everything moves."""
     with _lock:
-        late = [chain[-1] for chain in _chains.values() if chain[-1].late() > 0]
-    return "; ".join(f"{piece.what} has not moved on for {piece.limit + piece.late():.0f} s" for piece in late)
+        innermost = [chain[-1] for chain in _chains.values()]
+    found = [(piece.what, piece.stands()) for piece in innermost]
+    return "; ".join(f"{what} has not moved on for {seconds:.0f} s" for what, seconds in found if seconds)
 
 
 def excuse() -> None:

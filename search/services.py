@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from search import heartbeat, media
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 3
 _DECODER_PATIENCE = 15.0
 """Seconds for which an upload waits while other very large images are opened."""
+CLOCKS_DIFFER = timedelta(seconds=30)  # by so much the clocks of two machines may
 
 
 def search_create(*, owner: Any, data: bytes, image_name: str, filters: Filters, depth: str) -> Search:
@@ -92,14 +94,16 @@ def search_concluded(*, search: Search, at: datetime) -> None:
 
 
 def sweep() -> dict[str, int]:
-    """Bring back what a dead worker or a dead broker dropped. Safe to run at any time, any number of times."""
+    """Bring back what a dead worker or a dead broker dropped. Safe to run at any time, any number of times.
+
+    A stamp from the future was written while the clock was ahead: it counts as due.
+    """
     now = timezone.now()
     living = set(heartbeat.alive()) | {heartbeat.WORKER}
     counts = {"requeued": 0, "given_up": 0, "sent": 0}
     # A worker's first beat may come a moment after its first claim.
-    lost = Search.objects.filter(status=Search.Status.RUNNING, started_at__lt=now - timedelta(seconds=5)).exclude(
-        worker__in=living
-    )
+    began = Q(started_at__lt=now - timedelta(seconds=5)) | Q(started_at__gt=now + CLOCKS_DIFFER)
+    lost = Search.objects.filter(began, status=Search.Status.RUNNING).exclude(worker__in=living)
     for search in lost:
         unchanged = Search.objects.filter(pk=search.pk, status=Search.Status.RUNNING, attempts=search.attempts)
         if search.attempts >= MAX_ATTEMPTS:

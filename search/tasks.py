@@ -4,8 +4,10 @@ from typing import Any
 
 from celery import shared_task
 
-from search import concepts, questions, refining, services, snapshots, worker  # noqa: F401  the worker signals register on import
+from search import concepts, questions, recovery, refining, services, snapshots, worker  # noqa: F401  the worker signals register on import
 from search.answering import runner
+
+recovery.every_few_seconds("recovering searches", services.sweep)
 
 
 @shared_task
@@ -34,8 +36,3 @@ def publish_snapshot() -> str:
 def renew_snapshot() -> str | None:
     # Asked for again every minute for as long as it is needed.
     return snapshots.snapshot_renew()
-
-
-@shared_task
-def sweep() -> dict[str, int]:
-    return services.sweep()

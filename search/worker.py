@@ -1,21 +1,24 @@
-"""What a worker does besides tasks: load the engine before it takes work, and show that it gets on."""
+"""What a worker does besides tasks: load the engine before it takes work, keep the service up, show that it gets on."""
 
+import contextlib
 import threading
 from typing import Any
 
-from celery.signals import worker_init, worker_ready, worker_shutting_down
+from celery.signals import task_postrun, task_prerun, worker_init, worker_ready, worker_shutting_down
 from celery.worker.consumer import Consumer as CeleryConsumer
 
-from search import heartbeat, progress, telemetry
+from search import heartbeat, progress, recovery, telemetry
 from search.answering import runner
 from search.engine import LOADING_SECONDS, engine
 from search.upkeep import Upkeep
 
 _TURN_SECONDS = 10
+_TASK_SECONDS = 10
 
-_beats: list[threading.Event] = []
+_threads: list[threading.Event] = []
 _turns: list[progress.Work] = []
 _upkeep = Upkeep(engine)
+_tasks: dict[str, contextlib.ExitStack] = {}
 
 
 class Consumer(CeleryConsumer):
@@ -48,8 +51,8 @@ def _status() -> dict[str, Any]:
 def _begin(**_: Any) -> None:
     if not heartbeat.role():
         return
-    _beats.append(heartbeat.start(_status, away=_turn))
-    _beats.append(telemetry.share(f"{heartbeat.role()}:{heartbeat.WORKER}"))
+    _threads.append(heartbeat.start(_status, away=_turn))
+    _threads.append(telemetry.share(f"{heartbeat.role()}:{heartbeat.WORKER}"))
     if heartbeat.role() == heartbeat.SEARCH_WORKER:
         with progress.work("loading the models", limit=LOADING_SECONDS):
             engine.warm()
@@ -61,11 +64,26 @@ def _watch_the_loop(sender: Any, **_: Any) -> None:
     if heartbeat.role():
         _turns.append(progress.loop("the loop that takes tasks", limit=_TURN_SECONDS))
         sender.timer.call_repeatedly(1.0, _turn)
+        _threads.append(recovery.start())
+
+
+@task_prerun.connect
+def _open(task_id: str, task: Any, **_: Any) -> None:
+    """Every task is a piece of work; services open pieces of their own only where they may wait for longer."""
+    stack = contextlib.ExitStack()
+    stack.enter_context(progress.work(f"{task.name} {task_id}", limit=_TASK_SECONDS))
+    _tasks[task_id] = stack
+
+
+@task_postrun.connect
+def _shut(task_id: str, **_: Any) -> None:
+    if stack := _tasks.pop(task_id, None):
+        stack.close()
 
 
 @worker_shutting_down.connect
 def _say_goodbye(**_: Any) -> None:
     runner.stop()
     _upkeep.stop()
-    for stop in _beats:
+    for stop in _threads:
         stop.set()

@@ -12,7 +12,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.core.management import CommandError, call_command
 from django.db import transaction
-from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
+from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from search.retrieval.durable import make_folder, remove_whole, sync_tree, write_whole
 from search.roles import ADMINISTRATOR, EXAMINER
@@ -91,7 +91,6 @@ def ensure_schedule() -> None:
     monday, _ = CrontabSchedule.objects.get_or_create(
         minute="0", hour="3", day_of_week="1", day_of_month="*", month_of_year="*", timezone=settings.TIME_ZONE
     )
-    often, _ = IntervalSchedule.objects.get_or_create(every=5, period=IntervalSchedule.SECONDS)
     PeriodicTask.objects.get_or_create(
         name="Tuning",
         defaults={
@@ -101,16 +100,8 @@ def ensure_schedule() -> None:
             "description": "Reads what examiners did since the last run, decides per cluster, proves and promotes.",
         },
     )
-    for name, task in (("Recover searches", "search.tasks.sweep"), ("Recover tuning runs", "tuning.tasks.recover")):
-        PeriodicTask.objects.get_or_create(
-            name=name,
-            defaults={
-                "task": task,
-                "interval": often,
-                "expire_seconds": 5,
-                "description": "Brings back what a stopped worker or broker dropped. Leave it on.",
-            },
-        )
+    # The service keeps itself up by a clock of its own (search/upkeep.py): no entry to switch off, no clock to set.
+    PeriodicTask.objects.filter(task__in=["search.tasks.sweep", "tuning.tasks.recover"]).delete()
 
 
 def ensure_demo_users() -> dict[str, dict[str, str]]:

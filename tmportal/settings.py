@@ -123,14 +123,13 @@ CELERY_TASK_ROUTES = {
     "search.tasks.run_refine": {"queue": "questions"},
     "search.tasks.publish_snapshot": {"queue": "ingest"},
     "search.tasks.renew_snapshot": {"queue": "ingest"},
-    "search.tasks.sweep": {"queue": "search"},
     "tuning.tasks.*": {"queue": "tuning"},
 }
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CONSUMER = "search.worker:Consumer"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "tmportal.timetable:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 

@@ -121,6 +121,12 @@ def again(now: datetime) -> TuningRun | None:
     return made if new else None
 
 
+def disown_future(now: datetime) -> None:
+    """Runs of instants that have not come yet were made while the clock was ahead: those instants stay to be served."""
+    ahead = TuningRun.objects.filter(kind=Kind.SCHEDULED, period__gt=period(now + timedelta(days=1)))
+    ahead.exclude(state__in=[State.QUEUED, State.RUNNING]).update(period=None)
+
+
 def what_follows(run: TuningRun, now: datetime | None = None) -> str:
     """What a failed scheduled run, or one that tries again, has to do with others, as a sentence; empty otherwise."""
     if run.kind != Kind.SCHEDULED or not run.period:

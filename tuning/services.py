@@ -7,20 +7,22 @@ both happened or neither. A run belongs to a row and is claimed by a conditional
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import DatabaseError, connections, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from search import progress
 from search.broker import send
 from search.engine import engine
 from search.errors import Conflict, Refused, Unavailable
+from search.heartbeat import Watch
 from search.parameter_sets import parameter_set_create, parameter_set_promote
 from search.retrieval.parameters import Parameters
 from search.retrieval.snapshot import Snapshot
@@ -58,8 +60,12 @@ Kind = TuningRun.Kind
 
 MAX_ATTEMPTS = 3
 _HEARTBEAT_SECONDS = 5
-_SILENCE = timedelta(seconds=30)
+_SILENCE_SECONDS = 30.0
+_STANDS_SECONDS = 10.0
 _RESEND_AFTER = timedelta(seconds=60)
+_CLOCKS_DIFFER = timedelta(seconds=30)
+
+_beats = Watch()
 
 
 def policy_config() -> PolicyConfig:
@@ -125,11 +131,12 @@ def _carry_out(run: TuningRun) -> None:
     ClusterDecision.objects.filter(run=run).delete()  # of a predecessor that was killed
     config = policy_config()
 
-    def progress(done: int, total: int, what: str) -> None:
+    def told(done: int, total: int, what: str) -> None:
+        progress.step()
         share = done / total if total else 1.0
         TuningRun.objects.filter(pk=run.pk).update(progress=share, reason=f"Now: {what}.", heartbeat_at=timezone.now())
 
-    fit, validate = held_out_load(snapshot, progress=progress)
+    fit, validate = held_out_load(snapshot, progress=told)
     # One order of descriptors for all: a JSON column need not keep the order of the weights' keys.
     searches = logged_searches(live, until, names=fit.descriptors)
     plan = plan_week(
@@ -145,7 +152,7 @@ def _carry_out(run: TuningRun) -> None:
         ),
         seed=run.pk,
         turn=_turn(run),
-        progress=progress,
+        progress=told,
     )
     run.base = base
     run.evidence_until = until
@@ -227,27 +234,37 @@ def recover() -> dict[str, int]:
     A scheduled run that failed is tried again too, later and as a run of its own (tuning/schedule.py).
     """
     now = timezone.now()
+    schedule.disown_future(now)
     repeated = schedule.again(now)
-    silent = TuningRun.objects.filter(state=State.RUNNING).filter(
-        Q(heartbeat_at__lt=now - _SILENCE) | Q(heartbeat_at=None)
-    )
+    silent = TuningRun.objects.filter(pk__in=_silent())
     given_up = silent.filter(attempts__gte=MAX_ATTEMPTS).update(
         state=State.FAILED,
         finished_at=now,
         reason="The tuning worker stopped three times in this run. The live parameters are untouched.",
     )
     requeued = silent.filter(attempts__lt=MAX_ATTEMPTS).update(state=State.QUEUED, heartbeat_at=None)
+    ahead = now + _CLOCKS_DIFFER  # a stamp from the future was written while the clock was ahead: it counts as due
     waiting = TuningRun.objects.filter(state=State.QUEUED).filter(
-        Q(heartbeat_at=None) | Q(heartbeat_at__lt=now - _RESEND_AFTER)
+        Q(heartbeat_at=None) | Q(heartbeat_at__lt=now - _RESEND_AFTER) | Q(heartbeat_at__gt=ahead)
     )
     sent = int(repeated is not None and _send(repeated))
-    for run in waiting.filter(Q(attempts__gt=0) | Q(created_at__lt=now - timedelta(seconds=10))):
+    made = Q(created_at__lt=now - timedelta(seconds=10)) | Q(created_at__gt=ahead)
+    for run in waiting.filter(Q(attempts__gt=0) | made):
         # heartbeat_at of a queued run is when it was last sent.
         if TuningRun.objects.filter(pk=run.pk, state=State.QUEUED, heartbeat_at=run.heartbeat_at).update(
             heartbeat_at=now
         ):
             sent += _send(run)
     return {"requeued": requeued, "given_up": given_up, "again": int(repeated is not None), "sent": sent}
+
+
+def _silent() -> list[int]:
+    """Running runs whose beat has not changed for so long by this process's own clock: stamps of rows follow a clock
+    that may be set."""
+    running = TuningRun.objects.filter(state=State.RUNNING)
+    beats = dict(running.values_list("pk", "heartbeat_at"))
+    _beats.forget(set(_beats.values()) - set(beats))
+    return [pk for pk, at in beats.items() if at is None or _beats.still(pk, at) >= _SILENCE_SECONDS]
 
 
 def _send(run: TuningRun) -> bool:
@@ -263,18 +280,22 @@ def _close(run: TuningRun, state: str, reason: str) -> None:
 
 @contextmanager
 def _heart(run: TuningRun) -> Iterator[None]:
-    """Beat while this process lives, whatever it computes, so that `recover` can tell slow from dead."""
+    """Beat while this process gets on, whatever it computes, so that `recover` can tell slow from dead."""
     stop = threading.Event()
 
     def beat() -> None:
         while not stop.wait(_HEARTBEAT_SECONDS):
-            TuningRun.objects.filter(pk=run.pk, state=State.RUNNING).update(heartbeat_at=timezone.now())
+            if progress.standing():
+                continue
+            with suppress(DatabaseError):  # one beat that is lost does not end the others
+                TuningRun.objects.filter(pk=run.pk, state=State.RUNNING).update(heartbeat_at=timezone.now())
         connections.close_all()  # this thread's own
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
-        yield
+        with progress.work(f"tuning run {run.pk}", limit=_STANDS_SECONDS):
+            yield
     finally:
         stop.set()
         thread.join()

@@ -2,7 +2,10 @@
 
 from celery import shared_task
 
+from search import recovery
 from tuning import services
+
+recovery.every_few_seconds("recovering tuning runs", services.recover)
 
 
 @shared_task
@@ -13,8 +16,3 @@ def scheduled() -> str:
 @shared_task
 def run(run_id: int) -> str:
     return services.run_carry_out(run_id=run_id)
-
-
-@shared_task
-def recover() -> dict[str, int]:
-    return services.recover()

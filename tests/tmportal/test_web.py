@@ -43,7 +43,7 @@ class Running:
         assert not self.thread.is_alive()
 
     def open(self) -> socket.socket:
-        return socket.create_connection(self.address, timeout=10)
+        return socket.create_connection(self.address, timeout=60)
 
     def ask(self, request: bytes) -> tuple[int, dict[str, Any]]:
         with self.open() as connection:

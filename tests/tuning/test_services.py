@@ -16,6 +16,7 @@ from search.parameter_sets import parameter_set_create, parameter_set_promote
 from search.retrieval.descriptors import DESCRIPTORS
 from search.selectors import live_parameter_set
 from tests import pictures
+from tests.steps import SteppedClock
 from tests.tuning.weeks import run, week
 from tuning import services
 from tuning.evidence import logged_searches
@@ -164,16 +165,23 @@ def test_silent_runs_are_tried_again_and_given_up_after_the_third_time(
     db: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[int] = []
+    clock = SteppedClock(monkeypatch)
     monkeypatch.setattr(services, "_send", lambda run: bool(sent.append(run.pk)) or True)
-    old = timezone.now() - timedelta(minutes=5)
     make = TuningRun.objects.create
-    dead = make(kind="manual", state="running", requested_by="x", heartbeat_at=old, attempts=1)
-    hopeless = make(kind="manual", state="running", requested_by="x", heartbeat_at=old, attempts=3)
-    busy = make(kind="manual", state="running", requested_by="x", heartbeat_at=timezone.now(), attempts=1)
+    # Stamps say nothing: the clock may have been set. What counts is whether they change.
+    past, ahead = timezone.now() - timedelta(days=40), timezone.now() + timedelta(days=40)
+    dead = make(kind="manual", state="running", requested_by="x", heartbeat_at=ahead, attempts=1)
+    hopeless = make(kind="manual", state="running", requested_by="x", heartbeat_at=past, attempts=3)
+    busy = make(kind="manual", state="running", requested_by="x", heartbeat_at=past, attempts=1)
+    assert recover() == {"requeued": 0, "given_up": 0, "again": 0, "sent": 0}
+    clock.now += 31
+    TuningRun.objects.filter(pk=busy.pk).update(heartbeat_at=past + timedelta(seconds=5))
     assert recover() == {"requeued": 1, "given_up": 1, "again": 0, "sent": 1}
     states = [TuningRun.objects.get(pk=r.pk).state for r in (dead, hopeless, busy)]
     assert states == ["queued", "failed", "running"] and sent == [dead.pk]
     assert recover()["sent"] == 0  # not again at once
+    TuningRun.objects.filter(pk=dead.pk).update(heartbeat_at=ahead)  # sent while the clock was ahead
+    assert recover()["sent"] == 1 and sent == [dead.pk, dead.pk]
 
 
 def test_held_out_queries_are_read_from_a_directory_and_the_test_split_never(
