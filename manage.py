@@ -6,6 +6,7 @@ import sys
 
 
 def main() -> None:
+    os.umask(0o077)  # what commands write is for this user only
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tmportal.settings")
     from django.core.management import execute_from_command_line
 

@@ -180,7 +180,7 @@ class Engine:
     def _current(self) -> _Eyes:
         """The weights in use, loaded when the pointer names others than before."""
         wanted = encoders.weights()
-        with self._lock:
+        with progress.work("loading the weights", limit=LOADING_SECONDS), self._lock:
             if self._eyes is None or self._eyes.weights != wanted:
                 try:
                     self._before, self._eyes = self._eyes, _Eyes(wanted)

@@ -138,14 +138,22 @@ class _File:
 
 
 def _let_statements_wait(connection: Any, **_: Any) -> None:
-    """A statement may honestly wait for a locked database, whatever it is part of."""
+    """A statement may honestly wait for a locked database, and a commit for the disk, whatever they are part of."""
+    commit = connection._commit
+    if getattr(commit, "waits", False):
+        return  # the connection was opened again
 
-    def wrapper(execute: Any, *arguments: Any) -> Any:
+    def statement(execute: Any, *arguments: Any) -> Any:
         with progress.work("a statement of the database", limit=progress.DATABASE_SECONDS):
             return execute(*arguments)
 
-    if not any(getattr(known, "__name__", "") == wrapper.__name__ for known in connection.execute_wrappers):
-        connection.execute_wrappers.append(wrapper)
+    def waiting_commit() -> Any:
+        with progress.work("a commit of the database", limit=progress.DATABASE_SECONDS):
+            return commit()
+
+    waiting_commit.waits = True  # type: ignore[attr-defined]
+    connection.execute_wrappers.append(statement)
+    connection._commit = waiting_commit
 
 
 class _Heart:
@@ -185,7 +193,7 @@ def start(status: Callable[[], dict[str, Any]] = dict, *, away: Callable[[], Non
 
     `status` is what `alive` tells of it; `away` is called at each beat at which the broker does not answer.
     """
-    connection_created.connect(_let_statements_wait)
+    connection_created.connect(_let_statements_wait, dispatch_uid="heartbeat")
     stop = threading.Event()
     heart = _Heart(status, away)
 

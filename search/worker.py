@@ -14,6 +14,7 @@ from search.upkeep import Upkeep
 
 _TURN_SECONDS = 10
 _TASK_SECONDS = 10
+_LONG_TASK_SECONDS = 60  # snapshots and tuning write much, and wait until the disk has it
 
 _threads: list[threading.Event] = []
 _turns: list[progress.Work] = []
@@ -71,7 +72,8 @@ def _watch_the_loop(sender: Any, **_: Any) -> None:
 def _open(task_id: str, task: Any, **_: Any) -> None:
     """Every task is a piece of work; services open pieces of their own only where they may wait for longer."""
     stack = contextlib.ExitStack()
-    stack.enter_context(progress.work(f"{task.name} {task_id}", limit=_TASK_SECONDS))
+    limit = _TASK_SECONDS if heartbeat.role() == heartbeat.SEARCH_WORKER else _LONG_TASK_SECONDS
+    stack.enter_context(progress.work(f"{task.name} {task_id}", limit=limit))
     _tasks[task_id] = stack
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 
@@ -11,6 +12,26 @@ class BadSetting(SystemExit):
 
 def text(name: str, default: str = "") -> str:
     return os.environ.get(name, "").strip() or default
+
+
+def secret(name: str) -> str:
+    """A key that cannot be guessed, or nothing where none is given."""
+    value = text(name)
+    repeats = value and (value + value).find(value, 1) < len(value)
+    if value and (len(value) < 32 or len(set(value)) < 10 or repeats or value.startswith("django-insecure-")):
+        raise BadSetting(
+            f"{name} is too weak: whoever guesses it can sign in as anyone. Set 32 random characters or more "
+            '(python3 -c "import secrets; print(secrets.token_urlsafe(60))"), or leave it unset: one is made.'
+        )
+    return value
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens there."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def flag(name: str, default: bool = False) -> bool:

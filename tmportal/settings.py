@@ -15,12 +15,16 @@ TM_DATA_DIR = env.folder("TM_DATA_DIR", BASE_DIR / "data")
 TM_PORT = env.number("PORT", 8000, low=1, high=65535)
 TM_BIND = env.text("TM_BIND", "127.0.0.1")
 DEBUG = env.flag("TM_DEBUG")
+if DEBUG and not env.is_loopback(TM_BIND):
+    raise env.BadSetting(
+        f"TM_DEBUG=1 shows code and settings to whoever reaches {TM_BIND}: set TM_DEBUG=0, or TM_BIND=127.0.0.1."
+    )
 
 
 def _secret_key() -> str:
     """The key from the environment or the data directory; a throw-away one where neither exists yet."""
     kept = TM_DATA_DIR / "secret-key"
-    return env.text("TM_SECRET_KEY") or (kept.read_text().strip() if kept.is_file() else secrets.token_urlsafe(60))
+    return env.secret("TM_SECRET_KEY") or (kept.read_text().strip() if kept.is_file() else secrets.token_urlsafe(60))
 
 
 SECRET_KEY = _secret_key()
@@ -237,6 +241,7 @@ STORAGES = {
     },
 }
 MEDIA_ROOT = TM_DATA_DIR / "media"
+FILE_UPLOAD_PERMISSIONS, FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o600, 0o700
 # JSON from the processes of the service, whose lines programs read; words from commands, whose lines people read.
 LOGGING = logs.config(
     level=env.text("TM_LOG_LEVEL", "INFO"),

@@ -2,22 +2,21 @@
 
 import configparser
 import contextlib
-import ctypes
-import fcntl
+import functools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
 
 from tmportal import broker
+from tmportal.program import die_with_parent
+from tmportal.watchdog import Watchdog
 
 _READY_SECONDS = 300
 _ONE_CORE = ',OMP_NUM_THREADS="1",OPENBLAS_NUM_THREADS="1"'
@@ -25,66 +24,25 @@ _ONE_CORE = ',OMP_NUM_THREADS="1",OPENBLAS_NUM_THREADS="1"'
 other within an operation stand still whenever the web server needs a core."""
 
 
-class CannotStart(SystemExit):
-    """The service cannot start; the message says why and what to do."""
-
-
-@contextlib.contextmanager
-def only_one(data_dir: Path) -> Iterator[int]:
-    """Hold the data directory. The lock lives as long as any process of the service that inherited it."""
-    path = data_dir / "run" / "lock"
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise CannotStart(
-                f"tmportal already runs on {data_dir} (process {holder}). Stop it, or set TM_DATA_DIR."
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield file.fileno()
-
-
-def must_be_free(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            raise CannotStart(
-                f"Port {port} is in use: set PORT to a free one, for example `PORT=8123 make run`."
-            ) from None
+PROGRAM = Path(__file__).with_name("program.py")
 
 
 def programs(data_dir: Path) -> dict[str, list[str]]:
     """Name -> command line, in the order of starting."""
     python = sys.executable
     celery = [python, "-m", "celery", "--app", "tmportal", "--quiet"]
-    threads = ["-P", "threads", "-c", "4"]
-    level = ["--loglevel", "WARNING", "--without-mingle", "--without-gossip"]
     found = {"broker": broker.command(data_dir)} if broker.embedded() else {}
-    return found | {
+    worker = [*celery, "worker", "--loglevel", "WARNING", "--without-mingle", "--without-gossip", "-P", "threads"]
+    found |= {
         # Searches keep one thread at most (search.queue.Runner), so questions always find one.
-        "search-worker": [*celery, "worker", "-Q", "search,questions", *threads, "-n", "search@%%h", *level],
-        "tuning-worker": [
-            *celery,
-            "worker",
-            "-Q",
-            "tuning,ingest",
-            "-P",
-            "prefork",
-            "-c",
-            "1",
-            "-n",
-            "tuning@%%h",
-            *level,
-        ],
+        "search-worker": [*worker, "-Q", "search,questions", "-c", "4", "-n", "search@%%h"],
+        "tuning-worker": [*worker, "-Q", "tuning,ingest", "-c", "1", "-n", "tuning@%%h"],
         "beat": [*celery, "beat", "--loglevel", "WARNING", "--pidfile", ""],
         "web": [python, "-m", "tmportal.web"],
     }
+    # Every program is one process, its tasks are threads: it shows whether it gets on.
+    before = [python, "-I", "-S", str(PROGRAM)]
+    return {name: [*before, name, str(data_dir / "run"), *command] for name, command in found.items()}
 
 
 def supervisord_config(data_dir: Path) -> configparser.RawConfigParser:
@@ -96,6 +54,7 @@ def supervisord_config(data_dir: Path) -> configparser.RawConfigParser:
         "pidfile": str(data_dir / "run" / "supervisord.pid"),
         "childlogdir": str(data_dir / "log"),
         "directory": str(settings.BASE_DIR),
+        "umask": "077",
     }
     if os.geteuid() == 0:
         config["supervisord"]["user"] = "root"
@@ -134,12 +93,6 @@ def healthy() -> bool:
         return False
 
 
-def _die_with_parent() -> None:
-    """Linux: when this process is killed outright, supervisord still stops everything in good order."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-
-
 def serve(data_dir: Path, lock: int, announce: list[str]) -> int:
     """Run until Ctrl-C or SIGTERM; print `announce` once searching works. Returns the exit status."""
     path = data_dir / "run" / "supervisord.conf"
@@ -151,15 +104,18 @@ def serve(data_dir: Path, lock: int, announce: list[str]) -> int:
     def stop(*_: object) -> None:
         nonlocal stopping
         stopping = True
+        watching.set()
         with contextlib.suppress(ProcessLookupError):
             supervisor.send_signal(signal.SIGTERM)
 
+    # When this process is killed outright, the supervisor still stops everything in good order.
     supervisor = subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "supervisor.supervisord", "-c", str(path)],
         pass_fds=[lock],
         start_new_session=True,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509  there is one thread here
+        preexec_fn=functools.partial(die_with_parent, os.getpid(), signal.SIGTERM),  # noqa: PLW1509  one thread yet
     )
+    watching = Watchdog(data_dir / "run", supervisor.pid, list(programs(data_dir)), _say).start()
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     started = time.monotonic()
@@ -173,4 +129,10 @@ def serve(data_dir: Path, lock: int, announce: list[str]) -> int:
                 print(f"Still not ready: look into {data_dir / 'log'}.", flush=True)
                 said = True
         time.sleep(0.2)
+    if not stopping:
+        _say(f"The supervisor ended ({supervisor.returncode}), and everything with it: start again.")
     return 0 if stopping else supervisor.returncode or 1
+
+
+def _say(sentence: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {sentence}", flush=True)

@@ -61,7 +61,7 @@ Kind = TuningRun.Kind
 MAX_ATTEMPTS = 3
 _HEARTBEAT_SECONDS = 5
 _SILENCE_SECONDS = 30.0
-_STANDS_SECONDS = 10.0
+_STANDS_SECONDS = 60.0  # of waiting, for a slow disk; computing may take longer
 _RESEND_AFTER = timedelta(seconds=60)
 _CLOCKS_DIFFER = timedelta(seconds=30)
 

@@ -1,5 +1,11 @@
 """Settings from the environment: a wrong value stops the start with a sentence."""
 
+import os
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tmportal import env
@@ -16,3 +22,40 @@ def test_anything_else_stops_the_start(monkeypatch: pytest.MonkeyPatch, value: s
     monkeypatch.setenv("TM_PLAIN_SHARE", value)
     with pytest.raises(env.BadSetting, match="TM_PLAIN_SHARE"):
         env.share("TM_PLAIN_SHARE", 0.05)
+
+
+@pytest.mark.parametrize(
+    "key", ["x", "secret" * 10, "0123456789abcdef" * 3, "a" * 60, "django-insecure-" + "q7W!z" * 12]
+)
+def test_a_key_that_can_be_guessed_stops_the_start(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("TM_SECRET_KEY", key)
+    with pytest.raises(env.BadSetting, match=r"TM_SECRET_KEY is too weak.*leave it unset"):
+        env.secret("TM_SECRET_KEY")
+
+
+def test_a_random_key_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(50):
+        key = secrets.token_urlsafe(32)
+        monkeypatch.setenv("TM_SECRET_KEY", key)
+        assert env.secret("TM_SECRET_KEY") == key
+
+
+@pytest.mark.parametrize(("host", "loopback"), [
+    ("127.0.0.1", True), ("127.8.8.8", True), ("::1", True), ("[::1]", True), ("localhost", True),
+    ("0.0.0.0", False), ("::", False), ("192.0.2.7", False), ("portal.example", False),
+])  # fmt: skip
+def test_only_this_machine_reaches_a_loopback_address(host: str, loopback: bool) -> None:
+    assert env.is_loopback(host) is loopback
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"TM_SECRET_KEY": "x"}, "TM_SECRET_KEY is too weak"),
+    ({"TM_DEBUG": "1", "TM_BIND": "0.0.0.0"}, "TM_DEBUG=1 shows"),
+])  # fmt: skip
+def test_the_start_says_what_to_do_instead(changes: dict[str, str], words: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "TM_DATA_DIR": str(tmp_path), **changes}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    command = [sys.executable, "manage.py", "run"]
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0 and words in done.stderr and "Traceback" not in done.stderr

@@ -1,6 +1,8 @@
 """`manage.py run`: the whole service in one terminal. Ctrl-C stops all of it."""
 
+import functools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +13,8 @@ from django.core.management.base import BaseCommand
 
 from tmportal import env, supervision
 from tmportal.bootstrap import ensure_data_dir
+from tmportal.data_dir import CannotStart, keep_private, must_be_free, only_one
+from tmportal.program import die_with_parent
 
 
 class Command(BaseCommand):
@@ -20,16 +24,23 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         began = time.monotonic()
         data_dir = settings.TM_DATA_DIR
+        keep_private(data_dir)
         ensure_data_dir()
-        with supervision.only_one(data_dir) as lock:
-            supervision.must_be_free(settings.TM_BIND, settings.TM_PORT)
+        with only_one(data_dir) as lock:
+            must_be_free(settings.TM_BIND, settings.TM_PORT)
             # In a process of its own: encoder and index must not stay in the memory of this one.
             try:
-                done = subprocess.run([sys.executable, "manage.py", "bootstrap"], cwd=settings.BASE_DIR, check=False)
+                done = subprocess.run(
+                    [sys.executable, "manage.py", "bootstrap"],
+                    cwd=settings.BASE_DIR,
+                    check=False,
+                    pass_fds=[lock],  # it holds the directory as well
+                    preexec_fn=functools.partial(die_with_parent, os.getpid(), signal.SIGKILL),
+                )
             except KeyboardInterrupt:  # it reached that process too, which has said so
                 sys.exit(130)
             if done.returncode:
-                raise supervision.CannotStart(done.returncode)
+                raise CannotStart(done.returncode)
             announce = [f"portal http://{settings.TM_BIND}:{settings.TM_PORT}"]
             # Before anything answers: whoever waits for the portal to be healthy finds them printed.
             for line in _logins() if env.flag("TM_DEMO", True) else []:
