@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,6 @@ from tests.live.service import ROOT, Service
 pytestmark = [pytest.mark.kill]
 DEMO = ROOT / "search" / "demo"
 QUERY = sorted((DEMO / "queries").glob("*"))[0]
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    folder = tmp_path_factory.mktemp("kill")
-    held_out_write(folder / "held-out")
-    service = Service(folder / "data", TM_DEMO_LIMIT="120", TM_HELD_OUT=str(folder / "held-out"))
-    service.start()
-    yield service
-    service.stop()
 
 
 def held_out_write(folder: Path) -> None:
