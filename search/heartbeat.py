@@ -179,9 +179,16 @@ class _Heart:
         if standing:
             return
         try:
-            self._client.set(self.key, json.dumps({**self._status(), "beats": self._count}), ex=_TTL_SECONDS)
+            self._client.set(self.key, json.dumps({**self._say(), "beats": self._count}), ex=_TTL_SECONDS)
         except (redis.RedisError, OSError):
             self._away()
+
+    def _say(self) -> dict[str, Any]:
+        try:
+            return self._status()
+        except Exception:
+            log.exception("%s cannot say how it is", role())
+            return {}
 
     def end(self) -> None:
         with contextlib.suppress(redis.RedisError):

@@ -100,7 +100,7 @@ def ensure_schedule() -> None:
             "description": "Reads what examiners did since the last run, decides per cluster, proves and promotes.",
         },
     )
-    # The service keeps itself up by a clock of its own (search/upkeep.py): no entry to switch off, no clock to set.
+    # The service keeps itself up by a clock of its own (search/recovery.py): no entry to switch off, no clock to set.
     PeriodicTask.objects.filter(task__in=["search.tasks.sweep", "tuning.tasks.recover"]).delete()
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
-from search import upkeep
+from search import recovery
 from search.progress import DATABASE_SECONDS
 from tmportal import timetable
 from tmportal.bootstrap import ensure_schedule
@@ -64,4 +64,4 @@ def test_the_services_own_upkeep_is_no_entry_that_a_clock_or_a_person_stops(sett
     ensure_schedule()
     assert set(PeriodicTask.objects.values_list("task", flat=True)) == {schedule.TASK}
     app.autodiscover_tasks(["search", "tuning"], force=True)  # as a worker does
-    assert len(upkeep._jobs) == 2
+    assert len(recovery._jobs) == 2
