@@ -19,7 +19,7 @@ from tmportal.backups import archive, database
 from tmportal.backups.archive import ASIDE, backup, newest, read_manifest, thin_out
 from tmportal.backups.restoring import UNFINISHED, backup_in, restore
 from tmportal.bootstrap import ensure_data_dir
-from tmportal.supervision import CannotStart, only_one
+from tmportal.data_dir import CannotStart, only_one
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -24,7 +24,7 @@ from tmportal.backups.archive import (
     verify,
 )
 from tmportal.backups.database import Progress
-from tmportal.supervision import only_one
+from tmportal.data_dir import only_one
 from tmportal.upgrade import unknown_migration
 
 UNFINISHED = "restore-unfinished"
