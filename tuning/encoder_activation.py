@@ -21,7 +21,8 @@ _MAY_SERVE = (State.VALIDATED, State.RETIRED, State.LIVE)
 def encoder_activate(*, encoder_id: str, by: str) -> str:
     """Point at a validated encoder, or with "shipped" back at the one that ships. Returns its descriptors' version.
 
-    Searches go on with the old encoder until `manage.py snapshot` has described the register with the new one.
+    Searches go on with the old encoder until the running service, or `manage.py snapshot`, has described the register
+    with the new one.
     Raises Refused for an encoder that was not validated, or not against what serves now.
     """
     if encoder_id == encoders.SHIPPED:

@@ -33,7 +33,7 @@ FORMAT = 2
 """1 had neither a seal on the manifest nor a probe; it is still read."""
 _READABLE = (1, 2)
 _HEAD, _CODES = "hash.safetensors", "codes.faiss"
-_REBUILD = "Rebuild it with `python manage.py snapshot`."
+_REBUILD = "The running service will build it again, as `python manage.py snapshot` does."
 
 
 class SnapshotRefused(RuntimeError):  # noqa: N818  an answer to an operator, with what to do
