@@ -19,11 +19,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from search.retrieval.calibration import Calibration  # noqa: E402
-from search.retrieval.clusters import fit_clusters  # noqa: E402
-from search.retrieval.records import MarkRecord  # noqa: E402
-from search.retrieval.snapshot import SnapshotStore  # noqa: E402
-from search.retrieval.table import MarkTable  # noqa: E402
+from search.retrieval.calibration import Calibration
+from search.retrieval.clusters import fit_clusters
+from search.retrieval.records import MarkRecord
+from search.retrieval.snapshot import SnapshotStore
+from search.retrieval.table import MarkTable
 
 SIZES = {"general": 256, "edges": 256, "colour": 72, "texture": 128, "semantic": 384}
 PARTS = 3

@@ -55,7 +55,7 @@ class Command(SentenceCommand):
         version = encoder_activate(encoder_id=encoder_id, by=who(by))
         self.stdout.write(
             f"Encoder {encoder_id} (descriptors {version}) is in use. Searches go on with the old one until the "
-            "register is described with the new one: the running service does that by itself, or `manage.py snapshot` now."
+            "register is described with the new one: the running service does that, or `manage.py snapshot` now."
         )
 
     def _from_feedback(self, by: str | None) -> None:
