@@ -205,6 +205,15 @@ def test_all_means_weigh_searches_by_the_length_of_the_list():
     assert half.accuracy == pytest.approx(1 - 3 / 5)
 
 
+def test_rounding_leaves_no_share_above_one():
+    wrong = [search([1] + [0] * (n - 1), [0] * n) for n in (2, 2, 4, 6, 8, 9, 9)]
+    assert aggregate(wrong, range(7)).pc == 1.0  # the bare mean is 1.0000000000000002
+
+
+def test_a_list_of_one_mark_counts():
+    assert aggregate([search([1], [0])], ["a"]).searches == 1
+
+
 def test_nothing_to_aggregate_is_zero_throughout():
     assert aggregate([], []) == ChangeEvidence(0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0)
 
@@ -241,7 +250,9 @@ def test_with_kept_marks_of_little_weight_the_base_is_never_below_one():
         ([3.0, 3.0, 1.0, 1.0], "aabc", 0.5, [1, 1, 1, 1]),  # shared out over what one made
         ([6.0, 3.0, 1.0], "abc", 0.4, [2, 2, 1]),  # capping a puts b over it
         ([5.0, 1.0], "ab", 0.5, [1, 1]),  # two cannot both stay under a half: alike
+        ([5.0, 3.0], "ab", 0.5, [1, 1]),
         ([5.0, 1.0, 3.0], "abc", 0.2, [1, 1, 1]),
+        ([4.0, 1.0, 1.0], [None, 7, "b"], 0.5, [2, 1, 1]),  # whoever the examiners are
         ([9.0, 1.0], "ab", 1.0, [9, 1]),
     ],
 )
