@@ -47,7 +47,10 @@ class Watchdog:
 
         def run() -> None:
             while not stop.wait(_LOOK_SECONDS):
-                self.look()
+                try:
+                    self.look()
+                except Exception as error:  # noqa: BLE001  the next look may be better; without any nothing is watched
+                    self._say(f"The watchdog could not look: {error!r}.")
 
         threading.Thread(target=run, name="watchdog", daemon=True).start()
         return stop

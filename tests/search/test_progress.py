@@ -1,11 +1,14 @@
 """Beats of progress: what waits too long stands still, what computes or steps does not."""
 
+import sqlite3
 import threading
 import time
 from typing import Any
 
 import pytest
 import redis
+from django.db import connection
+from django.db.backends.sqlite3.base import DatabaseWrapper
 
 from search import heartbeat, progress
 from tests.steps import SteppedClock
@@ -155,3 +158,52 @@ def test_a_process_beats_in_its_file_while_nothing_stands_and_says_when_somethin
     assert heartbeat.read("search-worker") == heartbeat.Beat(first.pid, 2, stands=True)
     heart.beat()
     assert heartbeat.read("search-worker") == heartbeat.Beat(first.pid, 3, stands=False)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_statement_may_wait_for_a_locked_database_longer_than_its_task(tmp_path: Any) -> None:
+    path = tmp_path / "a.sqlite3"
+    options = {**connection.settings_dict, "NAME": path, "OPTIONS": {"timeout": 20}}
+    busy = sqlite3.connect(path, isolation_level=None)
+    busy.execute("CREATE TABLE t (x)")
+    busy.execute("BEGIN IMMEDIATE")
+    failed: list[Exception] = []
+
+    def task() -> None:
+        mine = DatabaseWrapper(options)
+        heartbeat._let_statements_wait(mine)
+        heartbeat._let_statements_wait(mine)  # opened again
+        try:
+            with progress.work("a task", limit=0.2), mine.cursor() as cursor:
+                assert len(mine.execute_wrappers) == 1
+                cursor.execute("INSERT INTO t VALUES (1)")
+        except Exception as error:  # noqa: BLE001  the thread's errors are the test's
+            failed.append(error)
+        finally:
+            mine.close()
+
+    thread = threading.Thread(target=task)
+    thread.start()
+    try:
+        for _ in range(8):
+            time.sleep(0.1)
+            assert not progress.standing()
+        assert thread.is_alive(), failed
+    finally:
+        busy.execute("COMMIT")
+        thread.join()
+        busy.close()
+    assert failed == []
+
+
+def test_every_task_is_a_piece_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from search import worker
+    from search.tasks import publish_snapshot
+
+    clock = SteppedClock(monkeypatch)
+    monkeypatch.setenv("TM_ROLE", "search-worker")
+    worker._open(task_id="1", task=publish_snapshot)
+    clock.now += 11
+    assert "publish_snapshot" in progress.standing()
+    worker._shut(task_id="1")
+    assert not progress.standing()

@@ -136,7 +136,13 @@ def test_the_sweep_requeues_searches_of_dead_workers_only(examiner: Any, workers
         running(examiner, "alive:1"),
         running(examiner, "dead:1", seconds=1),
     )
-    assert sweep()["requeued"] == 1
+    ahead = -40 * 86_400  # begun while the clock was ahead
+    dead_ahead, alive_ahead = (
+        running(examiner, "dead:1", seconds=ahead),
+        running(examiner, "alive:1", seconds=ahead),
+    )
+    assert sweep()["requeued"] == 2
+    assert [Search.objects.get(pk=s.pk).status for s in (dead_ahead, alive_ahead)] == ["queued", "running"]
     assert workers["sent"] == ["woken"]
     assert [Search.objects.get(pk=s.pk).status for s in (dead, alive, young)] == [
         "queued",
