@@ -309,9 +309,14 @@ def test_after_logging_out_the_way_back_shows_nothing(login: Callable[[str], Any
     assert answer and answer.status == 401 and not answer.from_service_worker
 
 
-def test_logged_out_everywhere_is_said_here_and_holds_there(login: Callable[[str], Any]) -> None:
+def test_logged_out_everywhere_is_said_here_and_holds_there(
+    login: Callable[[str], Any], snap: Callable[..., None]
+) -> None:
     here, there = login("examiner"), login("examiner")
-    here.goto("/account/")
+    here.get_by_title("Your account").click()
+    here.get_by_role("heading", name="Your account").wait_for()
+    settled(here)
+    snap(here, "account")
     here.get_by_role("button", name="Log out everywhere").click()
     assert "You are logged out everywhere" in here.get_by_role("status").inner_text()
     there.goto("/searches/")

@@ -187,6 +187,7 @@ def _change(record: LoginRecord, **changes: Any) -> None:
 def _record_failure(name: str, address: str, *, locks: bool) -> None:
     record = _record(name, address)
     _change(record, failures=F("failures") + 1, **({"locked_at": timezone.now()} if locks else {}))
+    log.info("log-in failed: %s", record)
     if locks:
         log.warning("log-in locked for %d minutes: %s", settings.TM_LOGIN_LOCK_MINUTES, record)
 

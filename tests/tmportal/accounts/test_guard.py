@@ -260,7 +260,8 @@ def test_a_lock_is_told_in_the_log_on_the_console_and_in_the_records(
     assert [r.getMessage() for r in caplog.records if "locked" in r.getMessage()] == [
         "log-in locked for 15 minutes: erin from 10.0.0.1"
     ]
-    assert "locked after wrong" in client.get("/tuning/").content.decode()
+    for page_of_his in ("/tuning/", "/status/"):
+        assert "locked after wrong" in client.get(page_of_his).content.decode()
     assert "locked after wrong passwords in the last day" in client.get("/admin/").content.decode()
     rows = client.get("/admin/accounts/loginrecord/?o=-7").content.decode()
     assert "erin" in rows and "10.0.0.1" in rows
