@@ -1,6 +1,15 @@
 """What a user or client can be told: each is one sentence, and says what to do."""
 
+import errno
 from typing import Any
+
+_FULL = "The disk of the service is full: tell the administrator. Nothing was lost."
+DISK_SENTENCES = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EROFS: "The disk of the service cannot be written to: tell the administrator. Nothing was lost.",
+}
+"""What is told when a file cannot be written, by the number of the error."""
 
 
 class Refused(Exception):  # noqa: N818  an answer to the user, not a fault

@@ -1,6 +1,5 @@
 """Writes for searches: create, conclude, recover. Claiming and answering them have their own files."""
 
-import errno
 import hashlib
 import logging
 import uuid
@@ -13,7 +12,7 @@ from django.utils import timezone
 
 from search import heartbeat, media
 from search.broker import send
-from search.errors import Refused, Unavailable
+from search.errors import DISK_SENTENCES, Refused, Unavailable
 from search.models import Search
 from search.queue import admit
 from search.retrieval.decoding import DecodersBusy, decode_apart
@@ -46,8 +45,8 @@ def search_create(*, owner: Any, data: bytes, image_name: str, filters: Filters,
         media.write(name, data)
         media.write(preview_name(name), media.thumbnail_bytes(picture.pixels, media.PREVIEW_SIDE))
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Unavailable("The disk of the service is full: tell the administrator. Nothing was lost.") from error
+        if error.errno in DISK_SENTENCES:
+            raise Unavailable(DISK_SENTENCES[error.errno]) from error
         raise
     search = Search.objects.create(
         id=search_id,

@@ -1,6 +1,5 @@
 """One error shape for the whole API: {"error": {"code", "message", "fields"}}; the message is a sentence."""
 
-import errno
 import logging
 from typing import Any
 
@@ -11,7 +10,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_handler
 
-from search.errors import Refused
+from search.errors import DISK_SENTENCES, Refused
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +21,9 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         if error.retry_after:
             refusal["Retry-After"] = str(error.retry_after)
         return refusal
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        log.error("disk full: %s", error)
-        return _answer(507, "disk_full", "The disk of the service is full: tell the administrator. Nothing was lost.")
+    if isinstance(error, OSError) and error.errno in DISK_SENTENCES:
+        log.error("the disk: %s", error)
+        return _answer(507, "disk_full", DISK_SENTENCES[error.errno])
     if isinstance(error, OperationalError):
         log.error("database: %s", error)
         return _answer(503, "unavailable", "The database does not answer just now. Try again in a moment.")

@@ -104,7 +104,7 @@ def test_what_cannot_be_opened_is_refused_in_its_own_words(
     assert type(refused.value) is kind and not Search.objects.exists()
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EACCES])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
 def test_a_full_disk_is_told_and_another_fault_is_raised(
     opened: SimpleNamespace, examiner: Any, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -116,7 +116,8 @@ def test_a_full_disk_is_told_and_another_fault_is_raised(
         with pytest.raises(PermissionError):
             create(examiner)
     else:
-        with refuses(Unavailable, "The disk of the service is full: tell the administrator. Nothing was lost."):
+        how = "cannot be written to" if number == errno.EROFS else "is full"
+        with refuses(Unavailable, f"The disk of the service {how}: tell the administrator. Nothing was lost."):
             create(examiner)
     assert not Search.objects.exists()
 
