@@ -8,7 +8,7 @@ import numpy as np
 from django.conf import settings
 from PIL import Image
 
-from search.retrieval.durable import write_whole
+from search.retrieval.durable import sync, write_whole
 
 THUMBNAIL_SIDE = 256
 PREVIEW_SIDE = 512
@@ -66,6 +66,10 @@ def mark_image_write(data: bytes, pixels: np.ndarray) -> tuple[str, str]:
     if not path_of(thumbnail).is_file() or not _is_whole(name, digest):
         write(name, data)
         write(thumbnail, thumbnail_bytes(pixels))
+    else:
+        # Another process may have written them a moment ago and not have synced them yet.
+        for path in (path_of(name), path_of(thumbnail), path_of(name).parent):
+            sync(path)
     return name, digest
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 from django.db import DatabaseError, connections, transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from search import progress
@@ -134,7 +134,7 @@ def _carry_out(run: TuningRun) -> None:
     def told(done: int, total: int, what: str) -> None:
         progress.step()
         share = done / total if total else 1.0
-        TuningRun.objects.filter(pk=run.pk).update(progress=share, reason=f"Now: {what}.", heartbeat_at=timezone.now())
+        _claim(run).update(progress=share, reason=f"Now: {what}.", heartbeat_at=timezone.now())
 
     fit, validate = held_out_load(snapshot, progress=told)
     # One order of descriptors for all: a JSON column need not keep the order of the weights' keys.
@@ -191,6 +191,8 @@ def _look_back(run: TuningRun) -> str:
 def _conclude(run: TuningRun, plan: WeekPlan) -> None:
     """Decisions, parameter set, live pointer and run: one transaction."""
     with transaction.atomic():
+        if not _held(run):
+            return
         ClusterDecision.objects.bulk_create(_decision(run, proposal) for proposal in plan.proposals)
         if not plan.changed:
             _close(run, State.REJECTED if plan.judged else State.NO_CHANGE, plan.reason)
@@ -274,8 +276,27 @@ def _send(run: TuningRun) -> bool:
 
 
 def _close(run: TuningRun, state: str, reason: str) -> None:
-    run.state, run.reason, run.progress, run.finished_at = state, reason, 1.0, timezone.now()
-    run.save()
+    with transaction.atomic():
+        if _held(run):
+            run.state, run.reason, run.progress, run.finished_at = state, reason, 1.0, timezone.now()
+            run.save()
+
+
+def _claim(run: TuningRun) -> QuerySet[TuningRun]:
+    """The run's row, while it is this worker's."""
+    return TuningRun.objects.filter(pk=run.pk, state=State.RUNNING, attempts=run.attempts)
+
+
+def _held(run: TuningRun) -> bool:
+    """Whether it still is, and nobody can take it over until the transaction ends.
+
+    A worker that was silent for long, frozen or on a machine that slept, must not undo what another one has done since.
+    """
+    held = bool(_claim(run).update(heartbeat_at=timezone.now()))
+    if not held:
+        log.warning("tuning run %s was taken over by another worker; what this one found is dropped", run.pk)
+        run.refresh_from_db()
+    return held
 
 
 @contextmanager
@@ -288,7 +309,7 @@ def _heart(run: TuningRun) -> Iterator[None]:
             if progress.standing():
                 continue
             with suppress(DatabaseError):  # one beat that is lost does not end the others
-                TuningRun.objects.filter(pk=run.pk, state=State.RUNNING).update(heartbeat_at=timezone.now())
+                _claim(run).update(heartbeat_at=timezone.now())
         connections.close_all()  # this thread's own
 
     thread = threading.Thread(target=beat, daemon=True)

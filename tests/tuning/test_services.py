@@ -153,6 +153,28 @@ def test_a_run_is_carried_out_once_however_often_it_is_delivered(bad_start: Para
     assert first.attempts == 1
 
 
+@pytest.mark.parametrize("ends", ["finds better weights", "fails"])
+def test_a_worker_that_wakes_up_late_undoes_nothing(
+    bad_start: ParameterSet, held_out: None, make_user: Any, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    week(make_user, bad_start)
+    plan_week = services.plan_week
+
+    def slow(*args: Any, progress: Any, **more: Any) -> Any:
+        found = plan_week(*args, progress=progress, **more)
+        # Meanwhile it was taken for dead, and another worker has seen the run through.
+        TuningRun.objects.update(attempts=2, state=State.NO_CHANGE, reason="nothing to do")
+        progress(1, 1, "waking up")
+        if ends == "fails":
+            raise ValueError("too late")
+        return found
+
+    monkeypatch.setattr(services, "plan_week", slow)
+    done = run()
+    assert (done.state, done.reason, done.attempts) == (State.NO_CHANGE, "nothing to do", 2)
+    assert live_parameter_set() == bad_start and not done.decisions.exists()
+
+
 def test_roll_back_marks_the_runs(bad_start: ParameterSet, held_out: None, make_user: Any) -> None:
     week(make_user, bad_start)
     done = run()

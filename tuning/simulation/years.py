@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from search.retrieval.durable import write_whole
 from search.retrieval.parameters import Parameters
 from tuning.simulate import Scenario, Week, Year
 from tuning.simulation.campaign import Task
@@ -33,10 +33,7 @@ def kept_year(store: Path, task: Task, year: Year | None = None) -> Year | None:
     name = hashlib.sha256(repr(task).encode()).hexdigest()[:24]
     path = store / f"{name}.json"
     if year is not None:
-        store.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.tmp")
-        partial.write_text(json.dumps(_packed(year), default=_plain))
-        partial.replace(path)
+        write_whole(path, json.dumps(_packed(year), default=_plain))
         return year
     try:
         return _unpacked(json.loads(path.read_text()))
