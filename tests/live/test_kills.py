@@ -8,11 +8,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from search.queue import BATCH
 from tests.live.service import ROOT, Service
 
 pytestmark = [pytest.mark.kill]
@@ -90,6 +93,33 @@ def test_with_the_broker_away_searches_wait_selections_are_saved_and_the_message
     rows = service.call("GET", f"/api/searches/{done['id']}/results/", token=token)[1]["results"]
     assert next(row for row in rows if row["mark"] == mark)["selected"] is True
     service.until(service.healthy, 60, "health to return")
+
+
+def test_a_colleague_and_questions_are_served_while_250_searches_of_one_examiner_wait(service: Service) -> None:
+    mass, colleague = service.token(), service.token("administrator")
+    image = QUERY.read_bytes()
+    done = service.search(mass, image)
+    shown = service.call("GET", f"/api/searches/{done['id']}/results/", token=mass)[1]["results"]
+    with ThreadPoolExecutor(4) as pool:
+        upload = partial(service.call, "POST", "/api/searches/", token=mass, image=image)
+        assert {status for status, _ in pool.map(lambda _: upload(), range(250))} == {201}
+    try:
+        _, mine = service.call("POST", "/api/searches/", token=colleague, image=image)
+        refined = {"like": [shown[1]["mark"]], "unlike": []}
+        assert service.call("POST", f"/api/searches/{done['id']}/refine/", token=mass, body=refined)[0] == 200
+        assert service.call("GET", "/api/concepts/?q=ship", token=colleague)[0] == 200
+        assert service.finished(colleague, mine["id"], 30)["status"] == "done"
+        waiting = query(service, "SELECT COUNT(*) FROM search_search WHERE status = 'queued'")[0][0]
+        assert waiting > 3 * BATCH, "or it says nothing"
+        before = query(
+            service,
+            "SELECT COUNT(*) FROM search_search other JOIN search_search mine ON mine.id = ?"
+            " WHERE other.started_at > mine.created_at AND other.started_at < mine.started_at",
+            mine["id"].replace("-", ""),
+        )
+        assert before[0][0] <= BATCH, "the batch at hand, and at most one that was being claimed"
+    finally:
+        query(service, "UPDATE search_search SET status = 'failed' WHERE status = 'queued'")
 
 
 def execute(service: Service, sql: str, *values: Any) -> int:
