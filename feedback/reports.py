@@ -84,7 +84,7 @@ def report_make(*, search: Search, user: Any) -> Report:
         numbers = selection_of(search, through=conclusion.last_change).numbers
         content = ReportContent(
             search=search,
-            results=[result for result in results_of(search) if result.mark.number in numbers],
+            results=list(results_of(search).filter(mark__number__in=numbers)),
             by=user.get_full_name() or user.get_username(),
             at=conclusion.at,
             conclusion_id=conclusion.pk,
