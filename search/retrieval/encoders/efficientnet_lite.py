@@ -50,7 +50,7 @@ def same_padded(x: Tensor, kernel: int, stride: int) -> Tensor:
     return nn.functional.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
 
 
-class _SameConv(nn.Conv2d):
+class SameConv(nn.Conv2d):
     """Convolution with TensorFlow's SAME padding, then ReLU6 unless it is a linear projection."""
 
     def __init__(
@@ -68,15 +68,15 @@ class _SameConv(nn.Conv2d):
         return nn.functional.relu6(x, inplace=True) if self.relu else x
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Inverted residual: expand, depthwise, project."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         wide = inputs * expansion
-        self.expand = _SameConv(inputs, wide, 1) if expansion > 1 else None
-        self.depthwise = _SameConv(wide, wide, kernel, stride=stride, groups=wide)
-        self.project = _SameConv(wide, outputs, 1, relu=False)
+        self.expand = SameConv(inputs, wide, 1) if expansion > 1 else None
+        self.depthwise = SameConv(wide, wide, kernel, stride=stride, groups=wide)
+        self.project = SameConv(wide, outputs, 1, relu=False)
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,32 +98,33 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = _SameConv(3, _STEM, 3, stride=2)
+        self.stem = SameConv(3, _STEM, 3, stride=2)
         blocks: list[nn.Module] = []
         inputs = _STEM
         for repeats, kernel, stride, expansion, outputs in STAGES:
             for repeat in range(repeats):
-                blocks.append(_Block(inputs, outputs, kernel, stride if repeat == 0 else 1, expansion))
+                blocks.append(Block(inputs, outputs, kernel, stride if repeat == 0 else 1, expansion))
                 inputs = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.head = _SameConv(inputs, _HEAD, 1)
+        self.head = SameConv(inputs, _HEAD, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.last(self.middle(x))
 
     def middle(self, x: Tensor) -> Tensor:
         """The mid-level maps (n, 240, ceil(h/8), ceil(w/8)), 0 to 6: what the fourth stage first expands to."""
-        return self._middle_block().widened(self.blocks[:_MIDDLE](self.stem(x)))
+        return self.middle_block.widened(self.blocks[:_MIDDLE](self.stem(x)))
 
     def last(self, middle: Tensor) -> Tensor:
         """From the mid-level maps, which are left as they are, to those that are pooled."""
-        y: Tensor = self.head(self.blocks[_MIDDLE + 1 :](self._middle_block().narrowed(middle)))
+        y: Tensor = self.head(self.blocks[_MIDDLE + 1 :](self.middle_block.narrowed(middle)))
         return y
 
-    def _middle_block(self) -> _Block:
+    @property
+    def middle_block(self) -> Block:
         """It has a stride, so nothing goes around it."""
         block = self.blocks[_MIDDLE]
-        assert isinstance(block, _Block) and not block.residual  # noqa: S101  for the type checker
+        assert isinstance(block, Block) and not block.residual  # noqa: S101  for the type checker
         return block
 
     def load_folded(self, weights: Mapping[str, Tensor]) -> None:
@@ -131,7 +132,7 @@ class EfficientNetLite0(nn.Module):
         _fold(self.stem, weights, "_conv_stem", "_bn0")
         _fold(self.head, weights, "_conv_head", "_bn1")
         for number, block in enumerate(self.blocks):
-            assert isinstance(block, _Block)  # noqa: S101  for the type checker
+            assert isinstance(block, Block)  # noqa: S101  for the type checker
             name = f"_blocks.{number}"
             if block.expand is not None:
                 _fold(block.expand, weights, f"{name}._expand_conv", f"{name}._bn0")
@@ -140,7 +141,7 @@ class EfficientNetLite0(nn.Module):
 
 
 @torch.no_grad()
-def _fold(conv: _SameConv, weights: Mapping[str, Tensor], conv_name: str, norm_name: str) -> None:
+def _fold(conv: SameConv, weights: Mapping[str, Tensor], conv_name: str, norm_name: str) -> None:
     scale = weights[f"{norm_name}.weight"] / torch.sqrt(weights[f"{norm_name}.running_var"] + _BN_EPS)
     conv.weight.copy_(weights[f"{conv_name}.weight"] * scale[:, None, None, None])
     if conv.bias is None:
@@ -210,13 +211,21 @@ def placed(network: EfficientNetLite0, device: torch.device) -> EfficientNetLite
 
 def batches(images: Images, device: torch.device) -> Iterator[tuple[slice, Tensor]]:
     """uint8 RGB (n, h, w, 3) as float tensors (b, 3, h, w) scaled for the network, each with its rows of n."""
+    return ((rows, scaled(images[rows], device)) for rows in portions(images, device))
+
+
+def scaled(images: Images, device: torch.device) -> Tensor:
+    """uint8 RGB (n, h, w, 3) -> float32 (n, 3, h, w) as the network takes it."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    # A permuted view of (n, h, w, 3) already is channels_last.
+    return pixels.permute(0, 3, 1, 2).to(torch.float32).sub_(127.0).div_(128.0)
+
+
+def portions(images: Images, device: torch.device) -> Iterator[slice]:
+    """Rows of (n, h, w, 3) that a device best takes at once."""
     most = _CPU_PIXELS if device.type == "cpu" else _GPU_PIXELS
     step = max(1, most // (images.shape[1] * images.shape[2]))
-    for start in range(0, len(images), step):
-        rows = slice(start, start + step)
-        pixels = torch.from_numpy(np.ascontiguousarray(images[rows])).to(device)
-        # A permuted view of (n, h, w, 3) already is channels_last.
-        yield rows, pixels.permute(0, 3, 1, 2).to(torch.float32).sub_(127.0).div_(128.0)
+    return (slice(start, start + step) for start in range(0, len(images), step))
 
 
 def imagenet_weights() -> Mapping[str, Tensor]:

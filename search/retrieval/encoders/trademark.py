@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,16 @@ from torch import Tensor, nn
 
 from search.retrieval.device import device_name
 from search.retrieval.encoders import Images, Reader, Seen, Vectors, WeightsUnusable
-from search.retrieval.encoders.efficientnet_lite import EfficientNetLite0, batches, placed
+from search.retrieval.encoders.efficientnet_lite import EfficientNetLite0, placed, portions, scaled
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights" / "encoder.safetensors"
 ARCHITECTURE, POOLING = "efficientnet-lite0", "gem"
 _FLOOR = 1e-6
 """Least activation that is raised to a power: the gradient of the root is infinite at zero."""
+
+
+Pass = Callable[[Images], tuple[Tensor, Vectors, Vectors]]
+"""uint8 (n, h, w, 3) -> mid-level maps, features (n, 1280), vectors (n, dim)."""
 
 
 class GeneralisedMean(nn.Module):
@@ -56,8 +60,11 @@ class TrademarkEncoder:
         self.card = read_card(weights)
         network, projection, p = load_parts(weights)
         self.dim, self._wide = int(projection.out_features), int(projection.in_features)
-        self._head = nn.Sequential(GeneralisedMean(p), projection).to(self._device).eval().requires_grad_(False)
-        self._network = placed(network, self._device)
+        self._run = (
+            _by_onnx(network, projection, p)
+            if self._device.type == "cpu"
+            else _by_torch(network, projection, p, self._device)
+        )
 
     @property
     def version(self) -> str:
@@ -69,19 +76,39 @@ class TrademarkEncoder:
 
     def look(self, images: Images, reader: Reader | None = None) -> Seen:
         """The contract of encoders.ShowsPass; features (n, 1280)."""
-        pool, project = self._head
         out = np.empty((len(images), self.dim), np.float32)
         features = np.empty((len(images), self._wide), np.float32)
         readings = []
         with torch.inference_mode():
-            for rows, pixels in batches(images, self._device):
-                middle = self._network.middle(pixels)
+            for rows in portions(images, self._device):
+                middle, features[rows], out[rows] = self._run(images[rows])
                 if reader is not None:
                     readings.append(reader(middle).cpu().numpy())
-                pooled = pool(self._network.last(middle))
-                features[rows] = pooled.cpu().numpy()
-                out[rows] = project(pooled).cpu().numpy()
         return Seen(out, features, np.concatenate(readings) if readings else None)
+
+
+def _by_onnx(network: EfficientNetLite0, projection: nn.Linear, p: float) -> Pass:
+    from search.retrieval.encoders import onnx_network as onnx  # another heavy library, for those without a GPU
+
+    session = onnx.session(network, p, _FLOOR, projection)
+
+    def run(images: Images) -> tuple[Tensor, Vectors, Vectors]:
+        middle, pooled, vectors = session.run([onnx.MIDDLE, onnx.FEATURES, onnx.VECTORS], {onnx.PIXELS: images})
+        return torch.from_numpy(middle), pooled, vectors
+
+    return run
+
+
+def _by_torch(network: EfficientNetLite0, projection: nn.Linear, p: float, device: torch.device) -> Pass:
+    pool, project = GeneralisedMean(p).to(device), projection.to(device).eval().requires_grad_(False)
+    network = placed(network, device)
+
+    def run(images: Images) -> tuple[Tensor, Vectors, Vectors]:
+        middle = network.middle(scaled(images, device))
+        pooled = pool(network.last(middle))
+        return middle, pooled.cpu().numpy(), project(pooled).cpu().numpy()
+
+    return run
 
 
 def load_parts(weights: Path) -> tuple[EfficientNetLite0, nn.Linear, float]:

@@ -7,6 +7,7 @@ import torch
 from search.retrieval.encoders import WeightsUnusable
 from search.retrieval.encoders import efficientnet_lite as lite
 from search.retrieval.encoders.efficientnet_lite import EfficientNetLiteEncoder
+from search.retrieval.encoders.trademark import SHIPPED, TrademarkEncoder, _by_torch, load_parts
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,18 @@ def test_missing_and_foreign_weights_are_refused_with_a_sentence(tmp_path: Path)
     (tmp_path / "foreign.pth").write_bytes(b"not these")
     with pytest.raises(WeightsUnusable, match="not the expected ones"):
         EfficientNetLiteEncoder(device="cpu", weights=tmp_path / "foreign.pth")
+
+
+@pytest.mark.parametrize(("side", "count"), [(160, 9), (101, 2)])
+def test_the_graph_for_cpus_sees_what_the_network_sees(side: int, count: int) -> None:
+    network, projection, p = load_parts(SHIPPED)
+    images = np.random.default_rng(3).integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+    seen = TrademarkEncoder(device="cpu").look(images, lambda maps: maps.flatten(1))
+    with torch.inference_mode():
+        middle, features, vectors = _by_torch(network, projection, p, torch.device("cpu"))(images)
+    for found, expected in ((seen.read, middle.flatten(1)), (seen.features, features), (seen.vectors, vectors)):
+        np.testing.assert_allclose(found, expected, atol=2e-4)
+    assert np.abs(vectors).mean() > 0.1
 
 
 @pytest.mark.gpu
