@@ -12,7 +12,8 @@ from feedback.confirmed import confirmed_families
 from search import media
 from search.errors import Refused
 from search.models import Mark
-from search.retrieval.imaging import ImageRefused, decode_picture
+from search.retrieval.decoding import decode_apart
+from search.retrieval.imaging import ImageRefused
 from search.retrieval.normalise import Normalised, normalise, resized
 from search.training.dataset import ALONE, NewMark, write_marks
 from tuning.held_out import held_out_layout
@@ -46,7 +47,7 @@ class Pictures:
     def normalised(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Normalised]]:
         for path in paths:
             try:
-                mark = normalise(decode_picture(path.read_bytes()))
+                mark = normalise(decode_apart(path.read_bytes()))
             except (OSError, ImageRefused):
                 self.skipped += 1
                 continue

@@ -17,9 +17,10 @@ from search.errors import Refused
 from search.retrieval.calibration import Calibration
 from search.retrieval.clusters import Clusters
 from search.retrieval.crowding import cut_shift
+from search.retrieval.decoding import decode_apart
 from search.retrieval.describe import Describer
 from search.retrieval.descriptors import DESCRIPTORS
-from search.retrieval.imaging import ImageRefused, decode_picture
+from search.retrieval.imaging import ImageRefused
 from search.retrieval.similarity import table_similarities
 from search.retrieval.snapshot import Snapshot
 from search.retrieval.table import MarkTable
@@ -140,7 +141,7 @@ def _described(paths: list[Path], describer: Describer, progress: Progress) -> t
         chunk = []
         for path in fresh[start : start + _CHUNK]:
             try:
-                chunk.append((digests[path], decode_picture(path.read_bytes())))
+                chunk.append((digests[path], decode_apart(path.read_bytes())))
             except ImageRefused:
                 continue  # a broken file in an office's pool must not stop the week's run
         descriptions = describer.describe([picture for _, picture in chunk])

@@ -8,7 +8,8 @@ from django.conf import settings
 
 from search import media
 from search.errors import NotThere
-from search.retrieval.imaging import ImageRefused, decode_picture
+from search.retrieval.decoding import decode_apart
+from search.retrieval.imaging import ImageRefused
 from tuning.evaluation.metu import EXTENSIONS
 
 _NAME = re.compile(r"\d+-(\d+)\.\w+")
@@ -21,7 +22,7 @@ def held_out_thumbnail(name: str) -> bytes:
         path = next(_folder().rglob(name), None)
         if path is not None and path.is_file():
             try:
-                return media.thumbnail_bytes(decode_picture(path.read_bytes()).pixels, _SIDE)
+                return media.thumbnail_bytes(decode_apart(path.read_bytes()).pixels, _SIDE)
             except (ImageRefused, OSError):
                 pass
     raise NotThere("There is no such held-out query.")
