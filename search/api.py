@@ -4,19 +4,18 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
 from rest_framework.pagination import PageNumberPagination
-from rest_framework.parsers import FormParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from search import media
 from search.concepts import concept_ask, marks_found
-from search.errors import NotThere, Refused
+from search.errors import NotThere, TooLarge
 from search.retrieval.imaging import MAX_BYTES, TOO_LARGE
 from search.roles import IsExaminer
 from search.selectors import mark_get, search_get, searches_of
@@ -34,7 +33,7 @@ class SearchesApi(APIView):
     """POST an image to search; GET one's own searches, newest first."""
 
     permission_classes = [IsExaminer]
-    parser_classes = [MultiPartParser, FormParser]
+    parser_classes = [MultiPartParser]
 
     @extend_schema(
         request={"multipart/form-data": SearchInput}, responses={201: SearchOutput}, operation_id="searches_create"
@@ -42,7 +41,7 @@ class SearchesApi(APIView):
     def post(self, request: Request) -> Response:
         # Before the body is read: what is too large never reaches the disk.
         if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BYTES + _FORM_BYTES:
-            raise Refused(TOO_LARGE)
+            raise TooLarge(TOO_LARGE)
         form = SearchInput(data=request.data)
         form.is_valid(raise_exception=True)
         upload = form.validated_data["image"]
@@ -85,7 +84,7 @@ class ConceptsApi(APIView):
         form.is_valid(raise_exception=True)
         answer = concept_ask(text=form.validated_data["q"], filters=form.filters(), top=form.validated_data["top"])
         results = [
-            {**hit, "name": mark.name, "owner": mark.owner, "thumbnail": reverse("mark-thumbnail", args=[mark.number])}
+            {**hit, "name": mark.name, "owner": mark.owner, "thumbnail": media.thumbnail_url(mark.number)}
             for hit, mark in marks_found(answer)
         ]
         shown = {name: answer[name] for name in ("words", "scanned", "snapshot")}

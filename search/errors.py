@@ -27,6 +27,13 @@ class Refused(Exception):  # noqa: N818  an answer to the user, not a fault
         self.fields = fields
 
 
+class TooLarge(Refused):
+    """More bytes than are taken."""
+
+    status = 413
+    code = "too_large"
+
+
 class NotThere(Refused):
     """It does not exist, or not for this user."""
 

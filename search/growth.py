@@ -97,8 +97,13 @@ def _checked(line: dict[str, str], folder: Path) -> Row:
     for name in REQUIRED:
         if not line.get(name):
             raise ValueError(f"{name} is empty")
+    if any("\0" in value for value in line.values()):
+        raise ValueError("it holds a NUL byte")
     if len(line["number"]) > 64:
         raise ValueError("the number is longer than 64 characters")
+    # It stands in addresses, where these two mean the place itself and the one above.
+    if line["number"] in (".", "..") or not line["number"].isprintable():
+        raise ValueError(f"the number {line['number']!r} cannot stand in an address")
     image = (folder / line["image"]).resolve()
     if not image.is_relative_to(folder.resolve()):
         raise ValueError(f"the image {line['image']} lies outside {folder}")

@@ -3,9 +3,11 @@
 import hashlib
 import io
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from django.conf import settings
+from django.urls import reverse
 from PIL import Image
 
 from search.retrieval.durable import sync, write_whole
@@ -88,3 +90,11 @@ def _is_whole(name: str, digest: str) -> bool:
 
 def thumbnail_name(image: str) -> str:
     return f"{image}.thumb.webp"
+
+
+def thumbnail_url(number: str) -> str:
+    """The address of a mark's thumbnail. Clients drop `.`, `..` and empty parts of an address on their way, so a number
+    that has such parts goes as one part, its slashes escaped."""
+    slashes = "" if {".", "..", ""} & set(number.split("/")) else "/"
+    before, after = reverse("mark-thumbnail", args=["-"]).split("/-/")
+    return f"{before}/{quote(number, safe=slashes)}/{after}"

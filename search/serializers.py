@@ -20,12 +20,15 @@ class WordsField(serializers.ListField):
         return super().to_internal_value(parts)
 
 
+_MOST = 250  # words of a filter: as many as there are jurisdictions
+
+
 class FilterInput(serializers.Serializer):
     """The limits of a search, by image or by words."""
 
-    nice = WordsField(child=serializers.IntegerField(min_value=1, max_value=45), required=False)
-    jurisdiction = WordsField(child=serializers.CharField(max_length=8), required=False)
-    status = WordsField(child=serializers.CharField(max_length=24), required=False)
+    nice = WordsField(child=serializers.IntegerField(min_value=1, max_value=45), required=False, max_length=_MOST)
+    jurisdiction = WordsField(child=serializers.CharField(max_length=8), required=False, max_length=_MOST)
+    status = WordsField(child=serializers.CharField(max_length=24), required=False, max_length=_MOST)
     filed_from = serializers.DateField(required=False, allow_null=True)
     filed_to = serializers.DateField(required=False, allow_null=True)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from search import heartbeat, media
 from search.broker import send
-from search.errors import DISK_SENTENCES, Refused, Unavailable
+from search.errors import DISK_SENTENCES, Overloaded, Refused, Unavailable
 from search.models import Search
 from search.queue import admit
 from search.retrieval.decoding import DecodersBusy, decode_apart
@@ -38,7 +38,7 @@ def search_create(*, owner: Any, data: bytes, image_name: str, filters: Filters,
     except ImageRefused as refusal:
         raise Refused(str(refusal)) from None
     except DecodersBusy as busy:
-        raise Unavailable(str(busy)) from None
+        raise Overloaded(str(busy)) from None
     search_id = uuid.uuid4()
     name = f"searches/{search_id.hex[:2]}/{search_id.hex}"
     try:

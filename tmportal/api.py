@@ -78,7 +78,7 @@ def result_out(result: SearchResult, changes: dict[str, Change]) -> dict[str, An
         "selected": latest.selected,
         "change": latest.number,
         "refined": result.refined,
-        "thumbnail": reverse("mark-thumbnail", args=[mark.number]),
+        "thumbnail": media.thumbnail_url(mark.number),
         "name": mark.name,
         "owner": mark.owner,
         "nice": mark.nice_classes,
@@ -112,6 +112,9 @@ _PAGE_OUT = inline_serializer(
 )  # fmt: skip
 
 
+_LONGEST_PAGE = 9  # digits
+
+
 class ResultsApi(APIView):
     permission_classes = [IsExaminer]
 
@@ -119,7 +122,7 @@ class ResultsApi(APIView):
     def get(self, request: Request, search_id: UUID) -> Response:
         search = search_get(user=request.user, search_id=search_id)
         asked = request.query_params.get("page", "1")
-        if not asked.isdecimal():
+        if not asked.isdecimal() or len(asked) > _LONGEST_PAGE:
             raise Refused("The page is a whole number from 1.")
         return Response(results_page(search=search, page=int(asked), user=request.user))
 
@@ -200,7 +203,10 @@ class NoSuchRoute(APIView):
     def get(self, request: Request, rest: str) -> Response:
         raise NotThere("There is no such address in the API; /api/schema/ lists them all.")
 
-    post = put = patch = delete = get
+    post = put = patch = delete = options = get
+
+    def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Response:
+        return self.get(request, **kwargs)
 
 
 class DoneApi(APIView):

@@ -181,6 +181,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "tmportal.errors.exception_handler",
+    # No forms with files: the one address that takes them says so itself.
+    "DEFAULT_PARSER_CLASSES": ["tmportal.reading.JSONParser", "rest_framework.parsers.FormParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tmportal.reading.AnyAccept",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "NUM_PROXIES": 0,  # addresses are REMOTE_ADDR; the web server sets it from a proxy that is trusted
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

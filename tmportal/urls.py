@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LogoutView
-from django.urls import include, path, re_path
+from django.urls import include, path, re_path, register_converter
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
@@ -11,6 +11,10 @@ from search import api as search_api
 from tmportal import api, health, pages, refine_api, status
 from tmportal.accounts import pages as accounts
 from tmportal.accounts.api import TokenApi
+from tmportal.errors import handler400, handler403, handler404, handler500  # noqa: F401  Django looks for them here
+from tmportal.reading import NumberConverter
+
+register_converter(NumberConverter, "number")
 
 api_patterns = [
     path("token/", TokenApi.as_view(), name="token"),
@@ -25,11 +29,11 @@ api_patterns = [
     path("searches/<uuid:search_id>/", search_api.SearchApi.as_view(), name="search-api"),
     path("searches/<uuid:search_id>/image/", search_api.SearchImageApi.as_view(), name="search-image"),
     path("searches/<uuid:search_id>/results/", api.ResultsApi.as_view(), name="results"),
-    path("searches/<uuid:search_id>/results/<path:number>/", api.ResultApi.as_view(), name="result"),
+    path("searches/<uuid:search_id>/results/<number:number>/", api.ResultApi.as_view(), name="result"),
     path("searches/<uuid:search_id>/refine/", refine_api.RefineApi.as_view(), name="refine"),
     path("searches/<uuid:search_id>/report/", api.ReportApi.as_view(), name="report"),
     path("searches/<uuid:search_id>/done/", api.DoneApi.as_view(), name="done"),
-    path("marks/<path:number>/thumbnail/", search_api.MarkThumbnailApi.as_view(), name="mark-thumbnail"),
+    path("marks/<number:number>/thumbnail/", search_api.MarkThumbnailApi.as_view(), name="mark-thumbnail"),
     re_path(r"^(?P<rest>.*)/$", api.NoSuchRoute.as_view()),
 ]
 

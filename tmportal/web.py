@@ -14,7 +14,6 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.core.wsgi import get_wsgi_application
 from django.urls import reverse
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
@@ -294,7 +293,8 @@ class Front:
 
 
 def main() -> None:
-    application = get_wsgi_application()
+    from tmportal.wsgi import application
+
     front = Front(application, adjustments())
     heartbeat.start()
     signal.signal(signal.SIGTERM, front.stop)

@@ -6,6 +6,8 @@ from typing import Any
 
 from django import template
 
+from search.media import thumbnail_url
+
 register = template.Library()
 
 # What an examiner reads instead of the engine's names.
@@ -80,3 +82,9 @@ def age(seconds: Any) -> str:
 @register.simple_tag
 def descriptor_words() -> dict[str, str]:
     return DESCRIPTOR_WORDS
+
+
+@register.filter
+def thumbnail(number: str) -> str:
+    """The address of a mark's thumbnail."""
+    return thumbnail_url(number)

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from search.queue import BATCH
+from search.retrieval.imaging import MAX_BYTES
 from tests.live.service import ROOT, Service
+from tests.search.retrieval.large import SIZE, large, webp_of_nothing
 
 pytestmark = [pytest.mark.kill]
 DEMO = ROOT / "search" / "demo"
@@ -120,6 +122,41 @@ def test_a_colleague_and_questions_are_served_while_250_searches_of_one_examiner
         assert before[0][0] <= BATCH, "the batch at hand, and at most one that was being claimed"
     finally:
         query(service, "UPDATE search_search SET status = 'failed' WHERE status = 'queued'")
+
+
+def test_uploads_of_every_size_pass_the_real_server_and_one_byte_too_many_is_refused(service: Service) -> None:
+    token, image = service.token(), QUERY.read_bytes()
+    for size in (len(image), 2_621_441, 3_700_000, MAX_BYTES):
+        data = image + bytes(size - len(image))  # what follows the image is not looked at
+        assert service.search(token, data)["status"] == "done", size
+    for size in (MAX_BYTES + 1, MAX_BYTES + 2**20):
+        status, told = service.call("POST", "/api/searches/", token=token, image=image + bytes(size - len(image)))
+        assert status in (400, 413) and set(told["error"]) == {"code", "message", "fields"}
+        assert "20 MB" in told["error"]["message"]
+
+
+def test_eight_pictures_of_39_million_pixels_at_once_end_no_process_and_leave_no_memory(service: Service) -> None:
+    token = service.token()
+    for _ in range(4):
+        service.search(token, QUERY.read_bytes())
+    before = {role: service.processes(role)[0] for role in ("web", "search-worker")}
+    rest = {role: process.memory_info().rss for role, process in before.items()}
+    pictures = [large("PNG", "RGBA", {"compress_level": 1}), large("PNG", "P", {"transparency": 0})]
+    pictures.append(webp_of_nothing(*SIZE))
+    with ThreadPoolExecutor(8) as pool:
+        sent = [
+            pool.submit(service.call, "POST", "/api/searches/", token=token, image=pictures[n % 3]) for n in range(8)
+        ]
+        ordinary = service.search(token, QUERY.read_bytes(), 30)
+    assert ordinary["status"] == "done"
+    answers = [made.result() for made in sent]
+    assert {status for status, _ in answers} <= {201, 503}, answers
+    made = [told["id"] for status, told in answers if status == 201]
+    assert len(made) >= 3
+    assert {service.finished(token, search, 120)["status"] for search in made} == {"done"}
+    for role, process in before.items():
+        assert process.is_running() and process == service.processes(role)[0]
+        assert process.memory_info().rss - rest[role] < 60 * 10**6, role
 
 
 def execute(service: Service, sql: str, *values: Any) -> int:

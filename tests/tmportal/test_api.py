@@ -167,7 +167,7 @@ def test_no_image_at_all_is_refused(api: APIClient) -> None:
 
 def test_a_body_far_too_large_is_refused_before_it_is_read(api: APIClient) -> None:
     answer = api.post("/api/searches/", {}, format="multipart", CONTENT_LENGTH=str(10**9))
-    assert answer.status_code == 400 and "20 MB" in sentence(answer)
+    assert answer.status_code == 413 and "20 MB" in sentence(answer)
 
 
 def test_an_unknown_address_and_a_failure_inside_have_the_same_shape(

@@ -4,7 +4,6 @@ from django.contrib.auth import authenticate
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import Throttled, ValidationError
-from rest_framework.parsers import FormParser, JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -28,7 +27,6 @@ class TokenApi(APIView):
 
     authentication_classes = []
     permission_classes = []
-    parser_classes = [JSONParser, FormParser]
 
     @extend_schema(request=TokenInput, responses=TokenOutput)
     def post(self, request: Request) -> Response:
