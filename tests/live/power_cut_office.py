@@ -23,7 +23,9 @@ from search.models import LivePointer, Mark, Search
 from search.retrieval.durable import make_folder
 from search.retrieval.snapshot import SnapshotStore
 from search.retrieval.vector_store import VectorStore
+from search.snapshots import snapshot_publish
 from tests import pictures
+from tests.searching import search_run
 
 
 def acknowledge(what: str, **facts: Any) -> None:
@@ -34,9 +36,8 @@ def acknowledge(what: str, **facts: Any) -> None:
 def work(incoming: Path) -> None:
     from rest_framework.test import APIClient
 
-    from search.growth import Row, ingest, snapshot_publish
+    from search.growth import Row, ingest
     from search.parameter_sets import parameter_set_reweigh
-    from search.services import search_run
     from tmportal.bootstrap import bootstrap
 
     logins = bootstrap(demo=True)
