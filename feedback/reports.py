@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import unicodedata
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,8 +18,8 @@ from django.utils import timezone
 from feedback.fonts import fonts, printable
 from feedback.models import Conclusion, Report
 from feedback.pictures import FRAME, picture
-from feedback.selectors import selection_of
-from feedback.services import search_conclude
+from feedback.selectors import last_change, selection_of
+from feedback.services import Overtaken, must_conclude, search_conclude
 from search import media
 from search.models import Search, SearchResult
 from search.selectors import results_of
@@ -37,7 +38,6 @@ class ReportContent:
     results: list[SearchResult]
     by: str
     at: datetime
-    conclusion_id: int
 
     @property
     def stamps(self) -> list[tuple[str, str]]:
@@ -78,23 +78,31 @@ def filters_in_words(filters: dict[str, Any]) -> str:
 
 
 def report_make(*, search: Search, user: Any) -> Report:
-    """Conclude the search and write its report. The search counts as evidence from here on."""
-    with transaction.atomic():
-        conclusion = search_conclude(search=search, kind=Conclusion.Kind.REPORT, user=user)
-        numbers = selection_of(search, through=conclusion.last_change).numbers
+    """Conclude the search and write its report. The search counts as evidence from here on.
+
+    The files are on disk before the transaction begins, for whose end everybody who writes waits; should a selection
+    change meanwhile, they are made again.
+    """
+    must_conclude(search, user)
+    while True:
+        last = last_change(search)
+        numbers = selection_of(search, through=last).numbers
         content = ReportContent(
             search=search,
             results=list(results_of(search).filter(mark__number__in=numbers)),
             by=user.get_full_name() or user.get_username(),
-            at=conclusion.at,
-            conclusion_id=conclusion.pk,
+            at=timezone.now(),
         )
-        base = f"reports/{search.pk.hex[:2]}/{search.pk.hex}-{conclusion.pk}"
-        return Report.objects.create(
-            conclusion=conclusion,
-            pdf=media.write(f"{base}.pdf", render_pdf(content)),
-            csv=media.write(f"{base}.csv", render_csv(content)),
-        )
+        base = f"reports/{search.pk.hex[:2]}/{search.pk.hex}-{uuid.uuid4().hex[:12]}"
+        pdf = media.write(f"{base}.pdf", render_pdf(content))
+        table = media.write(f"{base}.csv", render_csv(content))
+        try:
+            with transaction.atomic():
+                conclusion = search_conclude(search=search, kind=Conclusion.Kind.REPORT, user=user, after=last)
+                return Report.objects.create(conclusion=conclusion, pdf=pdf, csv=table)
+        except Overtaken:
+            media.remove(pdf)
+            media.remove(table)
 
 
 _CSV_HEAD = (
@@ -157,7 +165,7 @@ def render_pdf(content: ReportContent) -> bytes:
     search = content.search
     count = len(content.results)
     report = {
-        "title": f"Trade mark search report {content.conclusion_id}",
+        "title": f"Trade mark search report {search.pk}",
         "author": printable(content.by),
         "footer": f"Search {search.pk}  ·  P{search.parameter_set_id}  ·  snapshot {search.snapshot}",
         "frame": FRAME,

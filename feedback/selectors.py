@@ -26,6 +26,11 @@ def selection_changes(search: Search) -> dict[str, Change]:
     return {number: Change(selected, change) for number, selected, change in rows}
 
 
+def last_change(search: Search) -> int:
+    """The number of the latest change of its selection; 0 where there was none."""
+    return Selection.objects.filter(search=search).aggregate(last=Max("id"))["last"] or 0
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The selection of one search as sets of mark numbers: what was pre-selected, and U, what is selected."""

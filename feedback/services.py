@@ -5,10 +5,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Case, CharField, DateTimeField, F, Max, Q, Value, When
+from django.db.models import Case, CharField, DateTimeField, F, Q, Value, When
 
 from feedback.models import Conclusion, Impression, PageView, Selection
-from feedback.selectors import Change, selection_of
+from feedback.selectors import Change, last_change, selection_of
 from search.bulk import rows_copy
 from search.errors import Conflict, NotAllowed, NotThere, Refused
 from search.models import Search, SearchResult
@@ -60,18 +60,23 @@ def selection_set(*, search: Search, number: str, selected: bool, user: Any, aft
     return Change(selected, made.pk)
 
 
-def search_conclude(*, search: Search, kind: str, user: Any) -> Conclusion:
+class Overtaken(Exception):  # noqa: N818  not for the user: the caller looks again
+    """The selection has changed since the caller read it."""
+
+
+def search_conclude(*, search: Search, kind: str, user: Any, after: int | None = None) -> Conclusion:
     """Freeze what was shown and decided into the append-only log (design.md 4).
 
-    Concluded again (a report made anew after a change), the latest conclusion is the evidence.
+    Concluded again (a report made anew after a change), the latest conclusion is the evidence. after: `last_change` as
+    the caller saw it; Overtaken where another one came since.
     """
-    _must_own(search, user)
-    if search.status != Search.Status.DONE or search.parameter_set_id is None:
-        raise Refused("The search is not done yet: wait for its results.")
+    must_conclude(search, user)
     seen = set(PageView.objects.filter(search=search).values_list("page", flat=True))
     with transaction.atomic():
         search_hold(search)  # no change of the selection comes in between
-        last = Selection.objects.filter(search=search).aggregate(last=Max("id"))["last"] or 0
+        last = last_change(search)
+        if after is not None and after != last:
+            raise Overtaken
         selection = selection_of(search, through=last).numbers
         conclusion = Conclusion.objects.create(search=search, kind=kind, by=user, last_change=last)
         # What only refining found was no part of the answer, so it says nothing about the answer.
@@ -79,6 +84,13 @@ def search_conclude(*, search: Search, kind: str, user: Any) -> Conclusion:
         rows_copy(Impression, _frozen(conclusion, selection, seen), judged)
         search_concluded(search=search, at=conclusion.at)
     return conclusion
+
+
+def must_conclude(search: Search, user: Any) -> None:
+    """Refused where this user, or nobody yet, may conclude the search."""
+    _must_own(search, user)
+    if search.status != Search.Status.DONE or search.parameter_set_id is None:
+        raise Refused("The search is not done yet: wait for its results.")
 
 
 def _frozen(conclusion: Conclusion, numbers: Set[str], seen: Set[int]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.urls import reverse
 from PIL import Image
 
-from search.retrieval.durable import sync, write_whole
+from search.retrieval.durable import remove_whole, sync, write_whole
 
 THUMBNAIL_SIDE = 256
 PREVIEW_SIDE = 512
@@ -37,6 +37,10 @@ def write(name: str, data: bytes) -> str:
 def write_cache(name: str, data: bytes) -> None:
     """Whole, but a power cut may take or damage it: for what can be made again, and whose reader notices."""
     write_whole(path_of(name), data, synced=False)
+
+
+def remove(name: str) -> None:
+    remove_whole(path_of(name))
 
 
 class Damaged(FileNotFoundError):  # noqa: N818  a finding, not a fault

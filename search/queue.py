@@ -58,13 +58,18 @@ def line() -> QuerySet[Search]:
 
     Examiners take turns, who was served least recently first; each one's own searches go by age.
     """
-    served = Search.objects.filter(owner=OuterRef("owner"), started_at__isnull=False).order_by("-started_at")
+    served = _begun().filter(owner=OuterRef("owner"))
     turn = Window(RowNumber(), partition_by=F("owner"), order_by=["created_at", "pk"])
     return (
         Search.objects.filter(status=Queued)
         .annotate(turn=turn, served=Subquery(served.values("started_at")[:1]))
         .order_by("turn", F("served").asc(nulls_first=True), "created_at", "pk")
     )
+
+
+def _begun() -> QuerySet[Search]:
+    """Searches that were ever begun, the latest first. A stamp from the future is of a clock that was wrong."""
+    return Search.objects.filter(started_at__lte=timezone.now()).order_by("-started_at")
 
 
 def claim(limit: int = BATCH) -> list[Search]:
@@ -182,5 +187,5 @@ def ahead(search: Search) -> int | None:
 def _places(second: int) -> tuple[dict[uuid.UUID, int], datetime | None]:
     """Search -> its place in the line, from 0, and when a search was last begun; as of this second."""
     places = {pk: place for place, pk in enumerate(line().values_list("pk", flat=True))}
-    begun = Search.objects.filter(started_at__isnull=False).order_by("-started_at").values_list("started_at").first()
+    begun = _begun().values_list("started_at").first()
     return places, begun[0] if begun else None

@@ -7,11 +7,14 @@ from typing import Any
 import pypdfium2
 import pypdfium2.raw as pdfium
 import pytest
+from django.db import connection
 
+from feedback import reports
 from feedback.fonts import printable
 from feedback.reports import report_make
 from feedback.services import selection_set
 from search import media
+from search.errors import NotAllowed
 from search.models import Mark, Search
 from search.services import preview_name
 from tests.factories import done_search
@@ -138,3 +141,46 @@ def test_the_report_counts_as_the_selection_does(examiner: Any) -> None:
     selection_set(search=search, number="M2", selected=False, user=examiner)
     text = "".join(character for character, _ in letters(pdf_of(search, examiner)))
     assert "2 marks selected" in text and len(cells(search, examiner)) == 2
+
+
+def test_what_is_changed_while_the_report_is_drawn_is_in_it(
+    examiner: Any, folder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = named(examiner, ["First", "Second"])
+    render, drawn = reports.render_pdf, []
+
+    def slow(content: reports.ReportContent) -> bytes:
+        if not drawn:
+            selection_set(search=search, number="M2", selected=False, user=examiner)
+        drawn.append([result.mark.number for result in content.results])
+        return render(content)
+
+    monkeypatch.setattr(reports, "render_pdf", slow)
+    report = report_make(search=search, user=examiner)
+    assert drawn == [["M1", "M2"], ["M1"]]
+    kept = {str(path.relative_to(folder)) for path in (folder / "reports").rglob("*.*")}
+    assert kept == {report.pdf, report.csv}, "what was overtaken is gone"
+    assert report.conclusion.impressions.filter(outcome="removed").count() == 1
+
+
+def test_a_report_is_drawn_and_on_disk_before_others_have_to_wait_for_it(
+    examiner: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = named(examiner, ["First"])
+    inside: list[bool] = []
+    outermost = len(connection.savepoint_ids)
+    write = media.write
+
+    def watched(name: str, data: bytes) -> str:
+        inside.append(len(connection.savepoint_ids) > outermost)
+        return write(name, data)
+
+    monkeypatch.setattr(media, "write", watched)
+    report_make(search=search, user=examiner)
+    assert inside == [False, False]
+
+
+def test_nothing_is_drawn_for_who_may_not_conclude(examiner: Any, make_user: Any, folder: Any) -> None:
+    with pytest.raises(NotAllowed):
+        report_make(search=named(examiner, ["First"]), user=make_user("other"))
+    assert not (folder / "reports").exists()

@@ -68,6 +68,15 @@ def test_whoever_was_served_least_recently_comes_first(make_user: Any) -> None:
     assert set(served[2] + served[3]) == {person.username for person in people}
 
 
+def test_who_was_served_while_the_clock_was_ahead_is_not_last_for_that_long(make_user: Any) -> None:
+    ahead, other = make_user("ahead"), make_user("other")
+    waiting(ahead, 1, status="done", started_at=timezone.now() + timedelta(days=40))
+    waiting(other, 1, status="done", started_at=timezone.now())
+    waiting(other)
+    waiting(ahead)
+    assert owners(claim(1)) == ["ahead"]
+
+
 def test_what_is_claimed_is_running_here_and_gone_from_the_line(examiner: Any) -> None:
     waiting(examiner, 3)
     batch = claim(2)
