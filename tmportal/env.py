@@ -34,6 +34,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def in_address(host: str) -> str:
+    """A host as it stands before a port."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
 def flag(name: str, default: bool = False) -> bool:
     value = text(name).lower()
     if not value:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tmportal import broker
+from tmportal import broker, env
 from tmportal.program import die_with_parent
 from tmportal.watchdog import Watchdog
 
@@ -85,9 +85,11 @@ def _quoted(part: str) -> str:
 
 
 def healthy() -> bool:
-    host = "127.0.0.1" if settings.TM_BIND in ("0.0.0.0", "::") else settings.TM_BIND  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.TM_BIND, settings.TM_BIND)  # noqa: S104
     try:
-        with urllib.request.urlopen(f"http://{host}:{settings.TM_PORT}/api/health/", timeout=2) as answer:
+        with urllib.request.urlopen(
+            f"http://{env.in_address(host)}:{settings.TM_PORT}/api/health/", timeout=2
+        ) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -25,6 +25,7 @@ from waitress.utilities import Error, RequestEntityTooLarge
 
 from search import heartbeat, progress
 from search.retrieval.imaging import MAX_BYTES
+from tmportal import env
 
 log = logging.getLogger(__name__)
 
@@ -221,7 +222,7 @@ def adjustments() -> Adjustments:
     files = _raise_file_limit()
     behind = {"trusted_proxy": "*", "trusted_proxy_count": 1} if settings.TM_BEHIND_PROXY else {}
     return Adjustments(
-        listen=f"{_bracketed(settings.TM_BIND)}:{settings.TM_PORT}",
+        listen=f"{env.in_address(settings.TM_BIND)}:{settings.TM_PORT}",
         threads=THREADS,
         # Each connection may need three: itself, its body, its answer.
         connection_limit=min(MOST_CONNECTIONS, (files - 128) // 3),
@@ -239,10 +240,6 @@ def adjustments() -> Adjustments:
         clear_untrusted_proxy_headers=True,
         **behind,
     )
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _raise_file_limit() -> int:
@@ -296,6 +293,7 @@ def main() -> None:
     from tmportal.wsgi import application
 
     front = Front(application, adjustments())
+    reverse("searches")  # loads all addresses now, not in the loop at the first request
     heartbeat.start()
     signal.signal(signal.SIGTERM, front.stop)
     signal.signal(signal.SIGINT, front.stop)

@@ -41,7 +41,7 @@ class Command(BaseCommand):
                 sys.exit(130)
             if done.returncode:
                 raise CannotStart(done.returncode)
-            announce = [f"portal http://{settings.TM_BIND}:{settings.TM_PORT}"]
+            announce = [f"portal http://{env.in_address(settings.TM_BIND)}:{settings.TM_PORT}"]
             # Before anything answers: whoever waits for the portal to be healthy finds them printed.
             for line in _logins() if env.flag("TM_DEMO", True) else []:
                 self.stdout.write(line)
