@@ -284,7 +284,7 @@ def test_no_page_breaks_the_policy_of_its_own_headers(login: Callable[[str], Any
     if role == "administrator":
         assert {"/account/", "/tuning/", "/status/"} <= set(walked) and any("/admin/auth/user/" in a for a in walked)
         page.goto("/admin/django_celery_beat/periodictask/add/")
-        page.select_option("#id_task", "tuning.tasks.recover")
+        page.select_option("#id_task", "tuning.tasks.scheduled")
         page.goto("/admin/auth/user/add/")
         page.fill("#id_username", "made-in-the-browser")
         page.fill("#id_password1", "green-battery-9")
