@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from search.retrieval.durable import remove_whole, sync, write_whole
 
+_DIGEST = re.compile("[0-9a-f]{64}")
 THUMBNAIL_SIDE = 256
 PREVIEW_SIDE = 512
 # A picture may be kept by the browser that asked, but is shown again only after the service was asked: who has logged
@@ -52,6 +54,14 @@ def read(name: str, *, sha256: str = "") -> bytes:
     data = path_of(name).read_bytes()
     if sha256 and hashlib.sha256(data).hexdigest() != sha256:
         raise Damaged(f"{name} has changed since it was written")
+    return data
+
+
+def read_named(path: Path) -> bytes:
+    """The bytes of a file; Damaged where it is named by a digest, as a mark's image is, that is not theirs."""
+    data = path.read_bytes()
+    if _DIGEST.fullmatch(path.name) and hashlib.sha256(data).hexdigest() != path.name:
+        raise Damaged(f"{path} has changed since it was written")
     return data
 
 

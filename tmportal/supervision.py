@@ -3,6 +3,7 @@
 import configparser
 import contextlib
 import functools
+import json
 import os
 import signal
 import subprocess
@@ -84,15 +85,20 @@ def _quoted(part: str) -> str:
     return f'"{part}"' if part == "" or any(c in part for c in " \t;'") else part
 
 
-def healthy() -> bool:
+def readiness() -> tuple[bool, str]:
+    """Whether searches are answered; and how far the register is, where they wait until it is described anew."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.TM_BIND, settings.TM_BIND)  # noqa: S104
     try:
-        with urllib.request.urlopen(
-            f"http://{env.in_address(host)}:{settings.TM_PORT}/api/health/", timeout=2
-        ) as answer:
-            return bool(answer.status == 200)
+        address = f"http://{env.in_address(host)}:{settings.TM_PORT}/api/health/ready/"
+        with urllib.request.urlopen(address, timeout=2) as answer:
+            return bool(answer.status == 200), ""
+    except urllib.error.HTTPError as answer:
+        with contextlib.suppress(ValueError, KeyError):
+            told = json.load(answer)
+            return False, told["parts"]["snapshot"] if told["progress"] else ""
     except (urllib.error.URLError, OSError):
-        return False
+        pass
+    return False, ""
 
 
 def serve(data_dir: Path, lock: int, announce: list[str]) -> int:
@@ -121,12 +127,17 @@ def serve(data_dir: Path, lock: int, announce: list[str]) -> int:
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     started = time.monotonic()
-    said = False
+    said = waits = False
     while supervisor.poll() is None:
         if not said and not stopping:
-            if healthy():
+            ready, building = readiness()
+            if ready:
                 print("\n".join(announce), flush=True)
                 said = True
+            elif building:
+                if not waits:
+                    print("\n".join([*announce, f"Searches wait. {building}"]), flush=True)
+                waits, started = True, time.monotonic()
             elif time.monotonic() - started > _READY_SECONDS:
                 print(f"Still not ready: look into {data_dir / 'log'}.", flush=True)
                 said = True

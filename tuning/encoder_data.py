@@ -47,7 +47,7 @@ class Pictures:
     def normalised(self, paths: Sequence[Path]) -> Iterator[tuple[Path, Normalised]]:
         for path in paths:
             try:
-                mark = normalise(decode_apart(path.read_bytes()))
+                mark = normalise(decode_apart(media.read_named(path)))
             except (OSError, ImageRefused):
                 self.skipped += 1
                 continue

@@ -159,6 +159,7 @@ def test_data_of_other_descriptors_are_described_again_while_searches_wait_and_s
         return status == 200
 
     service.until(described, 120, "the register to be described again")
+    assert "Searches wait. " in service.output.read_text()
     done = service.finished(token, waiting["id"], 60)
     assert listed(service, token, done) == right
     assert done["message"] and any("of 80 marks" in sentence and "left" in sentence for sentence in said), said

@@ -156,16 +156,18 @@ def test_broken_images_are_skipped_and_counted(office: Any, tmp_path: Path) -> N
     gathered = encoder_data.gather(least=FAMILIES)
     broken, gone = tmp_path / "broken.png", tmp_path / "gone.png"
     broken.write_bytes(b"no image")
-    one, two = gathered.alone[-1], gathered.alone[-2]
-    paths = {**gathered.paths, one: broken, two: gone}
+    one, two, three = gathered.alone[-1], gathered.alone[-2], gathered.alone[-3]
+    altered = tmp_path / three  # an image, but not the one that its name promises
+    altered.write_bytes(gathered.paths[two].read_bytes())
+    paths = {**gathered.paths, one: broken, two: gone, three: altered}
     kept = encoder_data.Gathered(gathered.families, gathered.alone[-5:], paths, gathered.facts)
     facts = encoder_data.write(kept, tmp_path / "data", least=FAMILIES, progress=lambda *_: None)
     marks = TrainingMarks.load(tmp_path / "data")
-    assert facts["skipped"] == 2 and len(marks) == 2 * FAMILIES + 3
+    assert facts["skipped"] == 3 and len(marks) == 2 * FAMILIES + 2
     paths[gathered.families[0][0]] = broken
     with pytest.raises(Refused, match="only 3 have two images"):
         encoder_data.write(kept, tmp_path / "less", least=FAMILIES, progress=lambda *_: None)
-    assert np.all(marks.families[-3:] == ALONE)
+    assert np.all(marks.families[-2:] == ALONE)
 
 
 def test_two_trainings_at_once_are_refused(office: Any) -> None:
