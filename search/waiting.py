@@ -10,6 +10,7 @@ import redis
 
 from search import heartbeat
 from search.broker import connect
+from search.models import Mark
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def _waiting() -> str:
         return ""
     if not any(worker.get("waits") for worker in workers):
         return ""  # it is starting
-    return sentence(progress()) or _AGAIN
+    return sentence(progress()) or (_AGAIN if Mark.objects.exists() else "")
 
 
 sentence_now = _Kept().get
