@@ -1,6 +1,6 @@
 """How many small faults, put into the core one at a time, do its tests find?
 
-    make mutants [MUTANTS="--keep tuning.gate*"]
+    make mutants [MUTANTS="--keep --jobs=2 tuning.gate*"]
 
 mutmut makes the faults (pyproject.toml says of what and which tests may find them) in a copy of the tree, `mutants/`.
 This prints a score per module and what survived, and fails under 85 %. Fixed: the faults, the tests, hypothesis's
@@ -91,12 +91,13 @@ def report(module: str) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    patterns = [argument for argument in arguments if argument != "--keep"]
+    patterns = [argument for argument in arguments if not argument.startswith("--")]
+    jobs = next((argument[len("--jobs=") :] for argument in arguments if argument.startswith("--jobs=")), "1")
     if "--keep" not in arguments:
         shutil.rmtree(MUTANTS, ignore_errors=True)
     env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
-        [Path(sys.executable).parent / "mutmut", "run", "--max-children", "1", *patterns],
+        [Path(sys.executable).parent / "mutmut", "run", "--max-children", jobs, *patterns],
         cwd=ROOT, env=env, check=False,
     )  # fmt: skip
     if done.returncode:
