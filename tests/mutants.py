@@ -4,7 +4,8 @@
 
 mutmut makes the faults (pyproject.toml says of what and which tests may find them) in a copy of the tree, `mutants/`.
 This prints a score per module and what survived, and fails under 85 %. Fixed: the faults, the tests, hypothesis's
-examples (its `ci` profile) and one thread. --keep goes on with the results of the last call instead of starting anew.
+examples (its `ci` profile) and one thread. --keep goes on where the last call was instead of starting anew, and looks
+again at what was alive.
 
 A fault that changes nothing that anybody could see (an equivalent mutant) is named in EQUIVALENT with the reason and
 left out of the score; one that is named there and does not survive is an error.
@@ -95,6 +96,11 @@ def main(arguments: list[str]) -> int:
     jobs = next((argument[len("--jobs=") :] for argument in arguments if argument.startswith("--jobs=")), "1")
     if "--keep" not in arguments:
         shutil.rmtree(MUTANTS, ignore_errors=True)
+    for path in MUTANTS.rglob("*.meta"):
+        told = json.loads(path.read_text("utf-8"))
+        codes = told["exit_code_by_key"]
+        told["exit_code_by_key"] = {key: code if code in KILLED else None for key, code in codes.items()}
+        path.write_text(json.dumps(told), "utf-8")
     env = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(
         [Path(sys.executable).parent / "mutmut", "run", "--max-children", jobs, *patterns],

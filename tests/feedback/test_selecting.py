@@ -224,11 +224,13 @@ def test_propensities_come_from_the_audit_slots_of_what_counts(search: Search, e
         assert propensity_at(timezone.now() - timedelta(hours=1)).is_flat
 
 
-def test_the_latest_report_of_a_search(search: Search, examiner: Any) -> None:
+def test_the_latest_report_of_a_search(search: Search, examiner: Any, django_assert_num_queries: Any) -> None:
     assert latest_report(search) is None
     other = done_search(examiner, scores=[0.9], threshold=0.8)
     made = [
         Report.objects.create(conclusion=search_conclude(search=one, kind="report", user=examiner), pdf=name, csv=name)
         for name, one in (("a", search), ("b", search), ("c", other))
     ]
-    assert latest_report(search) == made[1]
+    with django_assert_num_queries(1):
+        report = latest_report(search)
+        assert report == made[1] and report.conclusion.kind == "report"

@@ -435,10 +435,13 @@ def test_the_plan_asks_each_cluster_with_its_own_searches(small, monkeypatch):
 
 def test_who_rests_is_told_with_its_evidence(small):
     fit, validate, log = small
-    searches = [*log[:20], *(replace(s, cluster=2) for s in log[20:])]
+    # One examiner makes most of them, so that the cap tells.
+    searches = [replace(s, examiner="busy") if i % 20 > 5 else s for i, s in enumerate(log)]
+    searches = [*searches[:20], *(replace(s, cluster=2) for s in searches[20:])]
     live = start(clusters={2: own(0.6, 0.2)})
+    config = replace(CONFIG, evidence_cap=0.3)
     plan = plan_week(
-        live, searches, fit, validate, config=CONFIG, resting={None: "All rest.", 0: "Zero rests.", 2: "Two rests."}
+        live, searches, fit, validate, config=config, resting={None: "All rest.", 0: "Zero rests.", 2: "Two rests."}
     )
     assert [(p.cluster, p.state, p.reason, p.action) for p in plan.proposals] == [
         (0, "resting", "Zero rests.", Action(ActionKind.RESTING, 0.0, "Zero rests.")),
@@ -447,8 +450,8 @@ def test_who_rests_is_told_with_its_evidence(small):
     ]
     zero, two, register = plan.proposals
     assert zero.before == zero.after == register.before == live.default and two.before == live.clusters[2]
-    assert (zero.evidence, two.evidence) == (evidence_of(log[:20], CONFIG), evidence_of(searches[20:], CONFIG))
-    assert register.evidence == policy._evidence_of_default(live, searches, NAMES, CONFIG)
+    assert (zero.evidence, two.evidence) == (evidence_of(searches[:20], config), evidence_of(searches[20:], config))
+    assert register.evidence == policy._evidence_of_default(live, searches, NAMES, config) != evidence_of(searches)
     assert not plan.changed and plan.reason == "No cluster called for a change that was better."
 
 

@@ -19,6 +19,7 @@ from search.retrieval.hashing.itq import fit_itq
 from search.retrieval.live import LiveSearcher
 from search.retrieval.parameters import ClusterParameters, Parameters
 from search.retrieval.pooling import unit
+from search.retrieval.probe import TOP
 from search.retrieval.records import Filters, MarkRecord, Query
 from search.retrieval.searcher import Searcher
 from search.retrieval.similarity import similarity_matrix
@@ -369,6 +370,12 @@ def test_comparing_uses_the_parameters_of_the_cluster_that_is_named_or_the_query
     assert searcher.compare(marks[5], mine, ["0011"])["0011"].score == by_name.score
     answer = searcher.search(marks[5], parameters, cluster=other)
     assert answer.cluster == other and answer.hits == searcher.search(marks[5], only("edges")).hits
+
+
+def test_a_probe_is_the_best_marks_under_equal_weights(searcher: Searcher, marks: list[Description]) -> None:
+    best = searcher.search(marks[5], EQUAL, top=TOP).hits
+    assert searcher.probed(marks[5]) == tuple((hit.number, hit.score) for hit in best)
+    assert len(best) == TOP
 
 
 def test_marks_that_nothing_compares_score_zero_in_the_registers_order(
