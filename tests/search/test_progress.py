@@ -14,6 +14,12 @@ from search import heartbeat, progress
 from tests.steps import SteppedClock
 
 
+@pytest.fixture(autouse=True)
+def nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Loops of other tests' processes do not stand still in these."""
+    monkeypatch.setattr(progress, "_chains", {})
+
+
 def burn(seconds: float) -> None:
     end = time.thread_time() + seconds
     while time.thread_time() < end:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from PIL import Image
 
 from search import heartbeat, media, selectors, services, tasks
-from search.errors import NotThere, Refused, TooMany, Unavailable
+from search.errors import NotThere, Overloaded, Refused, TooMany, Unavailable
 from search.models import LivePointer, Mark, Search, SearchResult
 from search.retrieval.decoding import DecodersBusy
 from search.retrieval.imaging import ImageRefused
@@ -90,7 +90,7 @@ def test_who_may_not_search_has_nothing_decoded_or_kept(
 
 
 @pytest.mark.parametrize(
-    ("raised", "kind"), [(ImageRefused("It is no image."), Refused), (DecodersBusy("All are at work."), Unavailable)]
+    ("raised", "kind"), [(ImageRefused("It is no image."), Refused), (DecodersBusy("All are at work."), Overloaded)]
 )
 def test_what_cannot_be_opened_is_refused_in_its_own_words(
     opened: SimpleNamespace, examiner: Any, monkeypatch: pytest.MonkeyPatch, raised: Exception, kind: type[Refused]
