@@ -25,6 +25,10 @@ from tmportal.accounts.services import log_out_everywhere, password_changed
 class LoginPage(LoginView):
     redirect_authenticated_user = True
 
+    def form_valid(self, form: Any) -> HttpResponse:
+        PersonalSession.objects.filter(expire_date__lt=timezone.now()).delete()
+        return super().form_valid(form)
+
     def form_invalid(self, form: Any) -> HttpResponse:
         locked = next((error for error in form.non_field_errors().as_data() if isinstance(error, LoginLocked)), None)
         answer = self.render_to_response(self.get_context_data(form=form, locked=locked and locked.message))

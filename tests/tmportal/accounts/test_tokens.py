@@ -95,6 +95,14 @@ def test_a_new_password_by_any_way_ends_tokens_and_sessions(examiner: Any) -> No
     assert status(token) == 401 and not logged_in(there)
 
 
+def test_sessions_that_have_ended_do_not_pile_up(examiner: Any) -> None:
+    for _ in range(3):
+        browser()
+    PersonalSession.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+    here = browser()
+    assert PersonalSession.objects.count() == 1 and logged_in(here)
+
+
 def test_one_logs_out_everywhere(examiner: Any, make_user: Any) -> None:
     make_user("olaf")
     here, there, token = browser(), browser(), get_token()
