@@ -1,6 +1,7 @@
 # make run    the whole service, from nothing: http://127.0.0.1:8000 (PORT=, TM_DATA_DIR=)
 # make test   lint, types, contracts and all tests, from nothing
 # make torture  kills, stops, clock jumps, a full disk, damage and floods under load; nothing may be lost (minutes)
+# make hostile  images of 39 Mpx in every format and mode; Schemathesis against the running service (minutes)
 # make sbom   hashes of all pinned packages (requirements.lock), and a CycloneDX bill of materials with licences
 # make bench  the figures in README.md
 # make bench-loop      docs/loop.md: does the tuning learn (20 seeds take hours; goes on where it stopped)
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONUNBUFFERED := 1
 
-.PHONY: setup setup-dev run test lint types contracts unit e2e gpu torture lock sbom bench bench-loop bench-quality \
+.PHONY: setup setup-dev run test lint types contracts unit e2e gpu torture hostile lock sbom bench bench-loop bench-quality \
   bench-evaluate mutants clean
 
 setup: $(VENV)/.installed
@@ -62,6 +63,9 @@ gpu: setup-dev
 # TORTURE="--runs 10 --seed 1" makes ten runs.
 torture: setup-dev
 	$(BIN)/python -m tests.torture $(TORTURE)
+
+hostile: setup-dev
+	$(BIN)/pytest tests/search/retrieval/test_decoding.py tests/live/test_schema.py
 
 # After a change of a requirements file: setting up asks for the hashes.
 lock: | $(BIN)/python

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework import status
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
+from rest_framework import serializers, status
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
@@ -25,8 +25,12 @@ from search.services import preview_name, search_create
 _FORM_BYTES = 64 * 1024  # the other fields and the form's own edges
 
 
+PAGE = OpenApiParameter("page", {"type": "integer", "minimum": 1, "maximum": 10**9 - 1}, default=1)
+
+
 class SearchPages(PageNumberPagination):
     page_size = 50
+    last_page_strings = ()
 
 
 class SearchesApi(APIView):
@@ -55,8 +59,16 @@ class SearchesApi(APIView):
         return Response(search_out(search), status=status.HTTP_201_CREATED)
 
     @extend_schema(
-        parameters=[OpenApiParameter("page", OpenApiTypes.INT)],
-        responses=SearchOutput(many=True),
+        parameters=[PAGE],
+        responses=inline_serializer(
+            "SearchPage",
+            {
+                "count": serializers.IntegerField(),
+                "next": serializers.URLField(allow_null=True),
+                "previous": serializers.URLField(allow_null=True),
+                "results": SearchOutput(many=True),
+            },
+        ),
         operation_id="searches_list",
     )
     def get(self, request: Request) -> Response:

@@ -2,10 +2,35 @@
 
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from search.models import Search
 from search.retrieval.records import Filters
+
+
+class TrueOrFalse(serializers.BooleanField):
+    """In JSON, where "false" is a word."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return data if isinstance(data, bool) else self.fail("invalid", input=data)
+
+
+class WholeNumber(serializers.IntegerField):
+    """In JSON, where "1" is a word."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, bool | str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Text(serializers.CharField):
+    """In JSON, where 1 is a number."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        return super().to_internal_value(data) if isinstance(data, str) else self.fail("invalid")
 
 
 class WordsField(serializers.ListField):
@@ -48,8 +73,13 @@ class FilterInput(serializers.Serializer):
         )
 
 
+@extend_schema_field(OpenApiTypes.BINARY)
+class _File(serializers.FileField):
+    pass
+
+
 class SearchInput(FilterInput):
-    image = serializers.FileField(
+    image = _File(
         allow_empty_file=True,  # an empty file gets the engine's sentence, like every other bad image
         error_messages={
             "required": "Send the mark as a file in the field 'image'.",
@@ -96,6 +126,7 @@ class SearchOutput(serializers.ModelSerializer):
             "parameter_set", "snapshot", "cluster", "threshold", "cut_shift", "scanned", "count", "timings",
             "vienna", "created_at", "finished_at",
         ]  # fmt: skip
+        read_only_fields = fields
 
     def get_parameter_set(self, search: Search) -> str | None:
         return f"P{search.parameter_set_id}" if search.parameter_set_id else None

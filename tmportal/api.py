@@ -19,10 +19,12 @@ from feedback.reports import report_make
 from feedback.selectors import Change, latest_report, selection_changes
 from feedback.services import page_of, page_seen, search_conclude, selection_set
 from search import media
+from search.api import PAGE
 from search.errors import NotThere, Refused
 from search.models import Search, SearchResult
 from search.roles import IsExaminer
 from search.selectors import results_of, search_get
+from search.serializers import TrueOrFalse, WholeNumber
 
 
 class SessionApi(APIView):
@@ -62,7 +64,9 @@ class ResultOutput(serializers.Serializer):
         child=serializers.IntegerField(), help_text="width and height of the mark's original, pixels"
     )
     boxes = serializers.ListField(
-        allow_null=True, help_text="[query box, mark box] of the best matching parts: x0, y0, x1, y1"
+        child=serializers.ListField(child=serializers.IntegerField()),
+        allow_null=True,
+        help_text="[query box, mark box] of the best matching parts: x0, y0, x1, y1",
     )
 
 
@@ -118,19 +122,22 @@ _LONGEST_PAGE = 9  # digits
 class ResultsApi(APIView):
     permission_classes = [IsExaminer]
 
-    @extend_schema(parameters=[OpenApiParameter("page", OpenApiTypes.INT, default=1)], responses=_PAGE_OUT)
+    @extend_schema(parameters=[PAGE], responses=_PAGE_OUT)
     def get(self, request: Request, search_id: UUID) -> Response:
         search = search_get(user=request.user, search_id=search_id)
         asked = request.query_params.get("page", "1")
-        if not asked.isdecimal() or len(asked) > _LONGEST_PAGE:
+        if not (asked.isascii() and asked.isdecimal()) or len(asked) > _LONGEST_PAGE:
             raise Refused("The page is a whole number from 1.")
         return Response(results_page(search=search, page=int(asked), user=request.user))
 
 
 class SelectionInput(serializers.Serializer):
-    selected = serializers.BooleanField()
-    after = serializers.IntegerField(
-        required=False, min_value=0, help_text="the `change` you saw; 409 when another one came since"
+    selected = TrueOrFalse()
+    after = WholeNumber(
+        required=False,
+        min_value=0,
+        max_value=2**63 - 1,
+        help_text="the `change` you saw; 409 when another one came since",
     )
 
 
@@ -163,7 +170,9 @@ class ReportApi(APIView):
 
     @extend_schema(
         request=None,
-        responses=inline_serializer("ReportMade", {"url": serializers.CharField(), "csv": serializers.CharField()}),
+        responses={
+            201: inline_serializer("ReportMade", {"url": serializers.CharField(), "csv": serializers.CharField()})
+        },
         operation_id="report_make",
     )
     def post(self, request: Request, search_id: UUID) -> Response:
@@ -174,7 +183,10 @@ class ReportApi(APIView):
 
     @extend_schema(
         parameters=[OpenApiParameter("as", OpenApiTypes.STR, enum=["pdf", "csv"], default="pdf")],
-        responses={(200, "application/pdf"): OpenApiResponse(OpenApiTypes.BINARY)},
+        responses={
+            (200, "application/pdf"): OpenApiResponse(OpenApiTypes.BINARY),
+            (200, "text/csv"): OpenApiResponse(OpenApiTypes.STR),
+        },
         operation_id="report_get",
     )
     def get(self, request: Request, search_id: UUID) -> HttpResponse:
@@ -182,7 +194,10 @@ class ReportApi(APIView):
         report = latest_report(search)
         if report is None:
             raise NotThere("No report was made of this search yet.")
-        return report_response(report, as_csv=request.query_params.get("as") == "csv")
+        kind = request.query_params.get("as", "pdf")
+        if kind not in ("pdf", "csv"):
+            raise Refused("A report comes as pdf or as csv.")
+        return report_response(report, as_csv=kind == "csv")
 
 
 def report_response(report: Report, *, as_csv: bool) -> HttpResponse:
@@ -214,7 +229,7 @@ class DoneApi(APIView):
 
     permission_classes = [IsExaminer]
 
-    @extend_schema(request=None, responses=inline_serializer("Done", {"concluded": serializers.BooleanField()}))
+    @extend_schema(request=None, responses={201: inline_serializer("Done", {"concluded": serializers.BooleanField()})})
     def post(self, request: Request, search_id: UUID) -> Response:
         search_conclude(search=search_get(user=request.user, search_id=search_id), kind="done", user=request.user)
         return Response({"concluded": True}, status=201)

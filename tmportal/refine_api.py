@@ -14,12 +14,13 @@ from search.errors import NotThere
 from search.refining import MOST, refine_ask, refined_rows
 from search.roles import IsExaminer
 from search.selectors import search_get
+from search.serializers import Text, WholeNumber
 from tmportal.api import ResultOutput, result_out
 
 
 def _numbers(what: str) -> serializers.ListField:
     return serializers.ListField(
-        child=serializers.CharField(max_length=64), default=list, max_length=MOST, help_text=what,
+        child=Text(max_length=64), default=list, max_length=MOST, help_text=what,
         error_messages={"max_length": f"At most {MOST} marks: name fewer."},
     )  # fmt: skip
 
@@ -27,7 +28,7 @@ def _numbers(what: str) -> serializers.ListField:
 class RefineInput(serializers.Serializer):
     like = _numbers("numbers of marks to come closer to")
     unlike = _numbers("numbers of marks to move away from")
-    page = serializers.IntegerField(min_value=1, default=1)
+    page = WholeNumber(min_value=1, max_value=10**9, default=1)
 
 
 class RefinedOutput(ResultOutput):

@@ -181,8 +181,8 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "tmportal.errors.exception_handler",
-    # No forms with files: the one address that takes them says so itself.
-    "DEFAULT_PARSER_CLASSES": ["tmportal.reading.JSONParser", "rest_framework.parsers.FormParser"],
+    # No forms: the addresses that take them say so themselves.
+    "DEFAULT_PARSER_CLASSES": ["tmportal.reading.JSONParser"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "tmportal.reading.AnyAccept",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "NUM_PROXIES": 0,  # addresses are REMOTE_ADDR; the web server sets it from a proxy that is trusted
@@ -193,7 +193,12 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Adaptive trademark image search: searches, results, selections, reports and tuning.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_PATCH": False,  # what PATCH takes it also needs
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "tmportal.api_schema.with_refusals",
+    ],
     "ENUM_NAME_OVERRIDES": {"SearchStatusEnum": "search.models.Search.Status"},
 }
 

@@ -4,12 +4,14 @@ from django.contrib.auth import authenticate
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.exceptions import Throttled, ValidationError
+from rest_framework.parsers import FormParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from tmportal.accounts.guard import LoginLocked
 from tmportal.accounts.tokens import token_create
+from tmportal.reading import JSONParser
 
 
 class TokenInput(serializers.Serializer):
@@ -27,6 +29,7 @@ class TokenApi(APIView):
 
     authentication_classes = []
     permission_classes = []
+    parser_classes = [JSONParser, FormParser]
 
     @extend_schema(request=TokenInput, responses=TokenOutput)
     def post(self, request: Request) -> Response:
