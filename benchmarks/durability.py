@@ -97,7 +97,7 @@ def measure(times: int) -> dict[str, dict[str, dict[str, float]]]:
             with synced(wanted):
                 found[name]["with" if wanted else "without"] = milliseconds(work, times)
             if work is select:
-                done.selections.all()._raw_delete("default")  # type: ignore[attr-defined]
+                done.selections.all()._raw_delete("default")
     return found
 
 

@@ -23,7 +23,7 @@ from tmportal.data_dir import CannotStart, only_one
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(connection.vendor != "sqlite", reason="about files; PostgreSQL: tests/live/test_backup.py"),
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="about files; PostgreSQL: tests/live/test_postgres.py"),
 ]
 
 SNAPSHOT = "20260101T000000000000-aaaaaa"
