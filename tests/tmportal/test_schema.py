@@ -49,7 +49,7 @@ def problems(operation: Any, cases: Any, headers: dict[str, str]) -> str:
     unsaid = [*UNSAID, not_a_server_error] if "/health/" in operation.path else UNSAID
 
     @seed(19)
-    @settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=3, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=cases)
     def ask(case: Any) -> None:
         case.call_and_validate(excluded_checks=unsaid, headers=headers)
