@@ -1,6 +1,6 @@
 """Damage to the files of the index, and data of another release, with the whole service: never a silently changed list.
 
-Each test begins with a service that answers, and leaves one that does.
+Each test begins with a service that answers, and leaves one that does. `make e2e` runs those too that are slow.
 """
 
 import json
@@ -91,6 +91,7 @@ def test_damage_while_it_runs_is_named_and_mended_while_the_loaded_copy_serves(
         assert any(Path(name).name in sentence or "pointer" in sentence for sentence in said), (name, said)
 
 
+@pytest.mark.slow
 def test_damage_before_a_start_is_stood_in_for_and_mended(service: Service, token: str, right: Listed) -> None:
     service.stop()
     before = live(service)
@@ -101,6 +102,7 @@ def test_damage_before_a_start_is_stood_in_for_and_mended(service: Service, toke
     service.until(lambda: ready(service)[1]["parts"]["snapshot"] == "ok", 60, "a new snapshot")
 
 
+@pytest.mark.slow
 def test_with_every_snapshot_damaged_searches_wait_and_are_answered_from_the_described_marks(
     service: Service, token: str, right: Listed
 ) -> None:
@@ -170,6 +172,7 @@ def test_data_of_other_descriptors_are_described_again_while_searches_wait_and_s
     service.until(lambda: ready(service)[1]["parts"]["snapshot"] == "ok", 60, "everything to be well")
 
 
+@pytest.mark.slow
 def test_data_of_a_newer_release_are_refused_with_a_sentence(service: Service) -> None:
     service.stop()
     with sqlite3.connect(service.data_dir / "tmportal.sqlite3") as database:
