@@ -298,8 +298,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, front.stop)
     signal.signal(signal.SIGINT, front.stop)
     front.run()
-    logging.shutdown()
-    os._exit(0)  # what is left are threads of the libraries; taking them down one by one can take seconds
 
 
 if __name__ == "__main__":
