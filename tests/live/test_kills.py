@@ -72,6 +72,7 @@ def test_with_the_broker_away_searches_wait_selections_are_saved_and_the_message
     done = service.search(token, image)
     mark = service.call("GET", f"/api/searches/{done['id']}/results/", token=token)[1]["results"][-1]["mark"]
     broker = service.processes("broker")[0]
+    os.kill(service.process.pid, signal.SIGSTOP)  # its watchdog would replace the broker
     os.kill(broker.pid, signal.SIGSTOP)  # there, but answers nobody: the worst way to be away
     try:
         began = time.monotonic()
@@ -91,6 +92,7 @@ def test_with_the_broker_away_searches_wait_selections_are_saved_and_the_message
         assert status == 503 and health["broker"] == "The broker does not answer."
     finally:
         broker.kill()
+        os.kill(service.process.pid, signal.SIGCONT)
     assert service.finished(token, waiting["id"], 90)["status"] == "done"
     rows = service.call("GET", f"/api/searches/{done['id']}/results/", token=token)[1]["results"]
     assert next(row for row in rows if row["mark"] == mark)["selected"] is True
