@@ -18,7 +18,7 @@ from search.retrieval.fusion import fuse
 from search.retrieval.parameters import ClusterParameters, Parameters
 from search.retrieval.probe import TOP, Answer
 from search.retrieval.records import Depth, Filters, Hit, Query, SearchAnswer
-from search.retrieval.similarity import Comparison
+from search.retrieval.similarity import TOGETHER, Comparison
 from search.retrieval.snapshot import Snapshot
 
 _NO_FILTERS = Filters()
@@ -73,7 +73,9 @@ class Searcher:
         shifts = self._cut_shifts([query.description for query in queries])
         clock.lap("crowding")
         asked = [(q.description, scope.used, own) for q, scope, own in zip(queries, scopes, rows, strict=True)]
-        hits = self._exact(asked, top, shifts)
+        hits = []
+        for part in (slice(start, start + TOGETHER) for start in range(0, len(asked), TOGETHER)):
+            hits += self._exact(asked[part], top, shifts[part])
         clock.lap("exact")
         timings = clock.done()
         answers = []

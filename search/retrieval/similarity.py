@@ -20,8 +20,8 @@ from search.retrieval.table import MarkTable
 Similarities = NDArray[np.float32]
 _HALF_PRECISION = 0.002
 """Parts are stored as float16, so cosines this close are equal."""
-_TOGETHER = 8
-"""Queries whose products with a table are in memory at once."""
+TOGETHER = 8
+"""Queries whose products with all their marks are best in memory at once."""
 
 
 def similarity_matrix(queries: Sequence[Description], marks: Sequence[Description]) -> Similarities:
@@ -41,8 +41,8 @@ def named_table(rows: Iterable[Mapping[str, float | None]], names: Sequence[str]
 def table_similarities(queries: Sequence[Description], table: MarkTable) -> Similarities:
     """Raw cosines float32 (q, m, n) of queries against a table of marks; NaN where one is missing."""
     out = np.empty((len(queries), len(table), len(DESCRIPTORS)), np.float32)
-    for start in range(0, len(queries), _TOGETHER):
-        out[start : start + _TOGETHER] = Comparison(queries[start : start + _TOGETHER], table).similarities
+    for start in range(0, len(queries), TOGETHER):
+        out[start : start + TOGETHER] = Comparison(queries[start : start + TOGETHER], table).similarities
     return out
 
 
