@@ -137,13 +137,14 @@ def hours_chart(rows: list[tuple[datetime, int, int]]) -> SafeString:
     bars = []
     for place, (hour, total, failed) in enumerate(rows):
         tall, short = height * total / most, height * failed / most
-        title = node("title", f"{hour:%H:%M}: {total} searches, {failed} failed")
+        local = timezone.localtime(hour)
+        title = node("title", f"{local:%H:%M}: {total} searches, {failed} failed")
         x = place * width + 2
         bars.append(node("rect", title, cls="bar made", x=x, y=height - tall, width=width - 4, height=tall))
         if failed:
             bars.append(node("rect", title, cls="bar failed", x=x, y=height - short, width=width - 4, height=short))
         if place % 4 == 0:
-            bars.append(words(x + width / 2, height + foot - 4, f"{hour:%H}", cls="hour"))
+            bars.append(words(x + width / 2, height + foot - 4, f"{local:%H}", cls="hour"))
     label = f"Searches per hour over the last {len(rows)} hours, at most {most}"
     return node(
         "svg",

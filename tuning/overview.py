@@ -130,7 +130,7 @@ def timeline_points(runs: Sequence[TuningRun]) -> list[TimelinePoint]:
             TimelinePoint(
                 label=f"run {run.pk}",
                 link=reverse("tuning-run", args=[run.pk]),
-                at=run.finished_at or run.created_at,
+                at=timezone.localtime(run.finished_at or run.created_at),
                 pc=pc,
                 accuracy=accuracy,
                 map100=mean_ap.get("value"),
@@ -158,7 +158,8 @@ def timeline_events(runs: Sequence[TuningRun]) -> list[TimelineEvent]:
         before = sum((run.finished_at or run.created_at) <= event.at for run in runs)
         place = before - 0.5 if back or event.parameter_set_id not in at_run else float(at_run[event.parameter_set_id])
         verb = "rolled back to" if back else "went live:"
-        text = f"{event.at:%d %b %Y %H:%M}: {verb} P{event.parameter_set_id}, by {event.actor}. {event.reason}"
+        when = timezone.localtime(event.at)
+        text = f"{when:%d %b %Y %H:%M}: {verb} P{event.parameter_set_id}, by {event.actor}. {event.reason}"
         label = f"{'↩' if back else ''}P{event.parameter_set_id}"
         link = reverse("parameter-set", args=[event.parameter_set_id])
         events.append(TimelineEvent(place, label, text, back, link))

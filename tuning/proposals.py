@@ -94,7 +94,8 @@ def _judge(run: TuningRun, *, actor: str, now: datetime) -> str:
         proposal_reject(run, actor, verdict.reason)
     elif now < until:
         return (
-            f"{made}, proposed by run {run.pk}, is being compared with {base} until {until:%d %B %Y}. {verdict.reason}"
+            f"{made}, proposed by run {run.pk}, is being compared with {base} until "
+            f"{timezone.localtime(until):%d %B %Y}. {verdict.reason}"
         )
     elif verdict.state == "even" and verdict.difference < 0:
         proposal_reject(run, actor, f"{verdict.reason} Two weeks are over, and what there is speaks for {base}.")

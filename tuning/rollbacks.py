@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models.signals import post_save
 from django.dispatch import receiver
+from django.utils import timezone
 
 from search.models import ParameterSet, ParameterSetEvent
 from search.parameter_sets import parameter_set_roll_back
@@ -87,10 +88,10 @@ def resting_clusters(*, clusters_version: str, count: int, now: datetime) -> dic
     resting: dict[int | None, str] = {}
     for event, target in _rollbacks(since=now - weeks):
         left, back = (fitted(one.unpack(), clusters_version) for one in (event.parameter_set, target))
-        until = event.at + weeks
+        until = timezone.localtime(event.at + weeks)
         words = (
             f"It rests until {until:%d %B %Y}: {event.parameter_set} was rolled back to {target} on "
-            f"{event.at:%d %B %Y}, and its parameters had changed between the two."
+            f"{timezone.localtime(event.at):%d %B %Y}, and its parameters had changed between the two."
         )
         if left.default != back.default:
             resting[None] = words

@@ -1,6 +1,6 @@
 """The administrator's pages: guarded, complete, and forgiving toward old or half-written rows."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
 from feedback.services import page_seen, search_conclude, selection_set
-from search.models import ParameterSet, Search
+from search.models import ParameterSet, ParameterSetEvent, Search
 from search.parameter_sets import parameter_set_create, parameter_set_promote
 from search.retrieval.descriptors import DESCRIPTORS
 from search.retrieval.parameters import ClusterParameters, Parameters
@@ -214,6 +214,18 @@ def test_the_line_over_time_marks_promotions_at_their_run_and_rollbacks_after_it
     assert (live.place, live.rolled_back, live.label) == (1.0, False, f"P{made.pk}")
     assert (back.place, back.rolled_back, back.label) == (1.5, True, f"↩P{first.pk}")
     assert "Complaints." in back.text
+
+
+def test_the_line_over_time_keeps_the_offices_time(page: Client, settings: Any) -> None:
+    settings.TIME_ZONE = "Asia/Kolkata"
+    live_set()
+    night = datetime(2026, 1, 31, 20, 15, tzinfo=UTC)  # the next morning there
+    finished_run(finished_at=night, created_at=night, metrics={"pc": 0.3})
+    second_set()
+    ParameterSetEvent.objects.filter(actor="tuning run 1").update(at=night)
+    chart = body(page.get("/tuning/"))
+    assert chart.count("01 Feb 2026 01:45") >= 2, "the run and what went live"
+    assert "31 Jan 2026" not in chart and "20:15" not in chart
 
 
 def test_dry_and_failed_runs_are_no_part_of_the_line() -> None:
