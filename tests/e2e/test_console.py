@@ -180,7 +180,7 @@ _PAINTED = """(card) => {
     const [face, tick] = [".card-face", ".tick"].map((one) => getComputedStyle(card.querySelector(one)));
     return {
         edge: parseFloat(face.borderTopWidth), colour: face.borderTopColor, line: face.borderTopStyle,
-        ticked: tick.color !== tick.backgroundColor && !/^rgba.*, 0\\)$/.test(tick.color) && tick.visibility === "visible",
+        ticked: tick.color !== tick.backgroundColor && !/^rgba.*, 0\\)$/.test(tick.color),
         ring: tick.backgroundColor,
     };
 }"""
