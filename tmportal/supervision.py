@@ -23,7 +23,12 @@ _READY_SECONDS = 300
 _ONE_CORE = ',OMP_NUM_THREADS="1",OPENBLAS_NUM_THREADS="1"'
 """Of one operation of the engine: a batch spreads over the cores (retrieval.describe), and threads that wait for each
 other within an operation stand still whenever the web server needs a core."""
-
+_GIVES_BACK = {
+    "web": ',MALLOC_MMAP_THRESHOLD_="1048576",MALLOC_ARENA_MAX="2"',
+    "search-worker": ',MALLOC_MMAP_THRESHOLD_="16777216"',
+}
+"""Blocks from this size on go back to the system when they are freed. By itself the allocator learns from the first
+large upload to keep such blocks, in as many places as there are threads: 374 MB after 24 uploads of 20 MB."""
 
 PROGRAM = Path(__file__).with_name("program.py")
 
@@ -73,7 +78,9 @@ def supervisord_config(data_dir: Path) -> configparser.RawConfigParser:
             "stdout_logfile": str(data_dir / "log" / f"{name}.log"),
             "stdout_logfile_maxbytes": "10MB",
             "stdout_logfile_backups": "3",
-            "environment": f'TM_ROLE="{name}"' + (_ONE_CORE if name == "search-worker" else ""),
+            "environment": f'TM_ROLE="{name}"'
+            + (_ONE_CORE if name == "search-worker" else "")
+            + _GIVES_BACK.get(name, ""),
             "priority": "1" if name == "broker" else "10",
         }
     # One group: they stop together, and the broker last.
