@@ -42,7 +42,7 @@ def large(form: str, mode: str, options: dict[str, Any], size: tuple[int, int] =
             "LA": ((0, 0), (20, 255)),
             "CMYK": ((0, 0, 0, 0), (0, 200, 200, 150)),
             "P": (0, 1),
-        }.get(mode, (255, 10))
+        }.get(mode, (255, 0))
         image = Image.new(mode, size, light)
         if mode == "P":
             image.putpalette([255, 255, 255, 90, 20, 20] + [0] * 750)
