@@ -1,5 +1,6 @@
 """The load: examiners who search, select and report, and an administrator who moves the live pointer."""
 
+import abc
 import http.cookiejar
 import random
 import re
@@ -18,7 +19,7 @@ from tests.torture.ledger import Ledger
 AWAY = {0, 429, 502, 503, 504, 507}  # "not now": try again, nothing was promised
 
 
-class Person(threading.Thread):
+class Person(threading.Thread, abc.ABC):
     """Acts until told to stop. `going` is asked before each step."""
 
     def __init__(self, name: str, service: Service, ledger: Ledger, seed: int, going: Callable[[], bool]) -> None:
@@ -34,8 +35,9 @@ class Person(threading.Thread):
                 self.ledger.fail(f"{self.name} tripped: {type(error).__name__}: {error}")
                 time.sleep(1)
 
+    @abc.abstractmethod
     def act(self) -> None:
-        raise NotImplementedError
+        """One round of what this person does."""
 
     def call(self, method: str, path: str, **how: Any) -> tuple[int, Any]:
         status, body = self.service.call(method, path, **how)
