@@ -37,7 +37,7 @@ _HOURS = 24
 
 @dataclass
 class RouteRow:
-    """One route since the service started: requests, those refused (4xx) and failed (5xx), mean seconds."""
+    """One route since the service started: requests, those refused (4xx, and 503: not now), failed, mean seconds."""
 
     route: str
     count: int = 0
@@ -114,7 +114,9 @@ def _stages() -> list[StageRow]:
     for timings in done[:_LAST_SEARCHES]:
         for stage, value in timings.items():
             columns.setdefault(stage, []).append(float(value))
-    return [StageRow(name, *np.percentile(values, (50, 95))) for name, values in columns.items()]
+    # JSON of the database may come in any order; the whole stands below its parts.
+    names = sorted(columns, key=lambda name: name == "total")
+    return [StageRow(name, *np.percentile(columns[name], (50, 95))) for name in names]
 
 
 def _hours(now: datetime) -> list[tuple[datetime, int, int]]:
@@ -168,6 +170,9 @@ def route_rows(families: Iterable[Metric]) -> list[RouteRow]:
                 row.seconds += sample.value
                 continue
             row.count += int(sample.value)
-            row.failed += int(sample.value) if sample.labels["status"] >= "500" else 0
-            row.refused += int(sample.value) if "400" <= sample.labels["status"] < "500" else 0
+            status = sample.labels["status"]
+            if status >= "500" and status != "503":
+                row.failed += int(sample.value)
+            elif status >= "400":
+                row.refused += int(sample.value)
     return sorted(rows.values(), key=lambda row: -row.count)
