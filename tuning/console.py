@@ -11,7 +11,7 @@ from tuning.cluster_view import cluster_context
 from tuning.compare_view import compare_context
 from tuning.held_out_pictures import held_out_thumbnail
 from tuning.models import TuningRun
-from tuning.views import administrators
+from tuning.views import administrators, reason_given
 
 
 @require_safe
@@ -38,7 +38,7 @@ def proposal_decide(request: HttpRequest, run_id: int) -> HttpResponse:
     from tuning import services
 
     run = get_object_or_404(TuningRun, pk=run_id)
-    decision, reason = request.POST.get("decision"), request.POST.get("reason", "").strip()
+    decision, reason = request.POST.get("decision"), reason_given(request)
     decide = {"approve": services.proposal_promote, "reject": services.proposal_reject}.get(decision or "")
     try:
         if decide is None:

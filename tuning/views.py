@@ -42,6 +42,11 @@ def administrators(view: Callable[..., HttpResponse]) -> Callable[..., HttpRespo
     return guarded
 
 
+def reason_given(request: HttpRequest) -> str:
+    """Why, in the administrator's words; a NUL is nothing that every database can hold."""
+    return request.POST.get("reason", "").replace("\0", "").strip()
+
+
 @require_safe
 @administrators
 def index(request: HttpRequest) -> HttpResponse:
@@ -172,7 +177,7 @@ def roll_back(request: HttpRequest, set_id: int) -> HttpResponse:
     from tuning import services
 
     target = get_object_or_404(ParameterSet, pk=set_id)
-    reason = request.POST.get("reason", "").strip()
+    reason = reason_given(request)
     back_to = ("tuning",) if request.POST.get("from") == "overview" else ("parameter-set", set_id)
     if request.POST.get("sure") != "yes":
         messages.error(

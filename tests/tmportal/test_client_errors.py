@@ -25,6 +25,7 @@ from tests import pictures
 from tests.factories import done_search
 from tmportal.accounts.tokens import token_create
 from tmportal.wsgi import application
+from tuning.views import reason_given
 
 pytestmark = pytest.mark.django_db
 
@@ -338,3 +339,8 @@ def test_a_number_that_cannot_stand_in_an_address_is_not_taken_in(number: str, t
     file.write_text(f"number,name,image\n{number},x,x.png\n", encoding="utf-8")
     rows, problems = read_rows(tmp_path, file)
     assert not rows and len(problems) == 1 and problems[0].startswith("Line 2: ")
+
+
+def test_a_reason_is_kept_without_what_no_database_can_hold(rf: Any) -> None:
+    assert reason_given(rf.post("/", {"reason": " it was\0 better "})) == "it was better"
+    assert reason_given(rf.post("/", {"reason": "\0"})) == "", "which is refused like no reason at all"
