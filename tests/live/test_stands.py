@@ -147,7 +147,7 @@ def test_nobody_else_can_read_what_is_kept(service: Service) -> None:
         "broker.sock",
         "web.log",
         "secret-key",
-        "staticfiles.json",
+        "portal.css",
     } <= names
     open_ones = []
     for path in entries:
