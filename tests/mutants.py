@@ -28,11 +28,13 @@ MUTANTS = ROOT / "mutants"
 LEAST = 0.85
 KILLED = {1, 3, 24, 36, 152, 255, -24}  # mutmut's exit codes of a failing test and of a test that ran too long
 
-LENGTHS = "Both sides always have one length, so strict never acts."
-SAME_NUMBERS = "The values are made float32 afterwards, and nothing differs on the way."
-DEFAULT = "That is the default of the function called."
-# Module -> the changed line as it reads -> why nobody can see it.
+LENGTHS = "What is paired always has one length here, so strict never acts."
+SAME = "The numbers are the same: they are converted where they are used."
+DEFAULT = "It is the default of what is called."
+ROUNDING = "It only guards against rounding, which no input shows."
+# Module -> the line as the fault leaves it -> why nobody can see a difference. Faults of strict=True are told by rule.
 EQUIVALENT: dict[str, dict[str, str]] = {}
+_STRICT = re.compile(r",?\s*\bstrict=\w+,?\s*")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,15 @@ class Mutant:
     @property
     def killed(self) -> bool:
         return self.code in KILLED
+
+    def equivalent(self, module: str) -> str:
+        """Why nobody can see it; empty for a fault that counts."""
+        before, after = (
+            "".join(_STRICT.sub("", line[1:]) for line in self.changed if line.startswith(sign)) for sign in "-+"
+        )
+        if re.sub(r"[\s,]", "", before) == re.sub(r"[\s,]", "", after):
+            return LENGTHS
+        return EQUIVALENT.get(module, {}).get(self.line, "")
 
     @property
     def line(self) -> str:
@@ -74,18 +85,15 @@ def mutants_of(module: str) -> Iterator[Mutant]:
 def report(module: str) -> bool:
     """Print the score and the survivors of a module; whether it is high enough and nothing is named in vain."""
     found = list(mutants_of(module))
-    named = EQUIVALENT.get(module, {})
     alive = [mutant for mutant in found if not mutant.killed]
-    equivalent = [mutant for mutant in alive if mutant.line in named]
+    equivalent = {mutant.name: reason for mutant in alive if (reason := mutant.equivalent(module))}
     counted = len(found) - len(equivalent)
     score = 1 - (len(alive) - len(equivalent)) / counted
     print(f"{module}: {score:.1%} of {counted} killed; {len(equivalent)} equivalent", flush=True)
-    for mutant in alive:
-        if mutant not in equivalent:
-            print(f"  {'not run' if mutant.code is None else 'alive'} {mutant.name.rpartition('.')[2]}: {mutant.line}")
-    for mutant in equivalent:
-        print(f"  equivalent {mutant.name.rpartition('.')[2]}: {mutant.line} ({named[mutant.line]})")
-    vain = set(named) - {mutant.line for mutant in equivalent}
+    for mutant in sorted(alive, key=lambda mutant: mutant.name in equivalent):
+        how = f"equivalent, {equivalent[mutant.name]}" if mutant.name in equivalent else "alive"
+        print(f"  {mutant.name.rpartition('.')[2]}: {mutant.line} ({'not run' if mutant.code is None else how})")
+    vain = set(EQUIVALENT.get(module, {})) - {mutant.line for mutant in alive}
     for line in vain:
         print(f"  named as equivalent, but not alive: {line}")
     return score >= LEAST and not vain

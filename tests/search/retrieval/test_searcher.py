@@ -341,6 +341,8 @@ def test_the_linear_query_is_each_vector_times_its_weight_and_a_set_counts_with_
     np.testing.assert_allclose(found[1][:16], 0.5 * bare.vectors["general"], rtol=1e-6)
     np.testing.assert_allclose(found[2][:16], 1.5 * marks[4].vectors["general"], rtol=1e-6)
     assert not found[1:, 16:].any()
+    with pytest.raises(ValueError, match="shorter"):
+        stage._linear(searcher.snapshot, marks[:2], [weights])
 
 
 def test_comparing_given_marks_scores_them_as_the_search_does(searcher: Searcher, marks: list[Description]) -> None:
@@ -385,6 +387,11 @@ def test_marks_that_nothing_compares_score_zero_in_the_registers_order(
     hits = searcher.search(query, only("edges"), candidates=COUNT, top=COUNT).hits
     assert {hit.score for hit in hits} == {0.0}
     assert [hit.number for hit in hits] == list(searcher.snapshot.table.numbers)
+    # Among others that score, those of one score still stand in that order.
+    some = searcher.search(marks[2], only("edges"), candidates=COUNT, top=COUNT).hits
+    nothing = [hit.number for hit in some if hit.score == 0.0]
+    assert 50 < len(nothing) < COUNT
+    assert nothing == [number for number in searcher.snapshot.table.numbers if number in set(nothing)]
 
 
 def test_a_score_just_at_the_cut_is_preselected(searcher: Searcher, marks: list[Description]) -> None:
