@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -32,6 +33,8 @@ from tests.live.service import Service  # noqa: E402
 
 QUERIES = sorted((ROOT / "search" / "demo" / "queries").iterdir())
 ROLES = ("web", "search-worker", "tuning-worker", "broker", "beat")
+PATIENCE = 120.0
+"""Seconds that an answer may take: longer than any crowd of examiners should wait, so that errors are errors."""
 PASSWORD = "a-long-password-9"
 _ACCOUNTS = """
 from django.contrib.auth import get_user_model
@@ -84,31 +87,30 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def step(service: Service, wanted: int, method: str, path: str, **options: Any) -> Any:
-    status, body = service.call(method, path, **options)
+def step(service: Service, wanted: int, what: str, method: str, path: str, **options: Any) -> Any:
+    status, body = service.call(method, path, seconds=PATIENCE, **options)
     if status != wanted:
-        raise Failed(f"{method} {path.rsplit('/', 2)[-2]}: {status}")
+        raise Failed(f"{what}: {status}")
     return body
 
 
 def journey(service: Service, token: str, image: bytes) -> tuple[float, float]:
     """Seconds from upload to done, and to the report."""
     began = time.perf_counter()
-    made = step(service, 201, "POST", "/api/searches/", token=token, image=image)
+    made = step(service, 201, "upload", "POST", "/api/searches/", token=token, image=image)
     path, pause = f"/api/searches/{made['id']}/", 0.15
     while (status := made["status"]) not in ("done", "failed"):
         time.sleep(pause)
         pause = min(2.0, 1.25 * pause)  # as static/js/progress.js does
-        made = step(service, 200, "GET", path, token=token)
+        made = step(service, 200, "state", "GET", path, token=token)
     if status == "failed":
         raise Failed("the search failed")
     done = time.perf_counter()
-    page = step(service, 200, "GET", f"{path}results/?page=1", token=token)
+    page = step(service, 200, "page", "GET", f"{path}results/?page=1", token=token)
     for row in (page["results"][0], page["results"][-1]):
-        step(
-            service, 200, "PATCH", f"{path}results/{row['mark']}/", token=token, body={"selected": not row["selected"]}
-        )
-    step(service, 201, "POST", f"{path}report/", token=token, body={})
+        changed = {"selected": not row["selected"]}
+        step(service, 200, "selection", "PATCH", f"{path}results/{row['mark']}/", token=token, body=changed)
+    step(service, 201, "report", "POST", f"{path}report/", token=token, body={})
     return done - began, time.perf_counter() - began
 
 
@@ -174,11 +176,8 @@ class Version:
         )  # fmt: skip
 
         def token(place: int) -> str:
-            return str(
-                step(service, 200, "POST", "/api/token/", body={"username": f"bench-{place:03}", "password": PASSWORD})[
-                    "token"
-                ]
-            )
+            login = {"username": f"bench-{place:03}", "password": PASSWORD}
+            return str(step(service, 200, "login", "POST", "/api/token/", body=login)["token"])
 
         with ThreadPoolExecutor(4) as pool:
             return list(pool.map(token, range(examiners)))
@@ -196,6 +195,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="a copy of this data directory is used, so that none has to be made")
     options = parser.parse_args()
     os.environ.pop("TM_DEMO", None)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is stopped
     work = Path(tempfile.mkdtemp(prefix="tm-journeys-"))
     versions = [Version("this", ROOT, work / "this")]
     try:

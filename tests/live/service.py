@@ -73,9 +73,10 @@ class Service:
         return str(body["token"])
 
     def call(
-        self, method: str, path: str, *, token: str = "", body: Any = None, image: bytes | None = None
-    ) -> tuple[int, Any]:
-        """(status, parsed JSON or bytes); status 0 when nobody answers."""
+        self, method: str, path: str, *, token: str = "", body: Any = None, image: bytes | None = None,
+        seconds: float = 30,
+    ) -> tuple[int, Any]:  # fmt: skip
+        """(status, parsed JSON or bytes); status 0 when nobody answers within these seconds."""
         headers = {"Authorization": f"Token {token}"} if token else {}
         data = None
         if image is not None:
@@ -88,7 +89,7 @@ class Service:
             headers["Content-Type"] = "application/json"
         request = urllib.request.Request(self.base + path, data=data, method=method, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=seconds) as answer:
                 return answer.status, _parsed(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, _parsed(error.read())
