@@ -122,8 +122,10 @@ def cells(search: Search, user: Any) -> list[dict[str, str]]:
 
 def test_what_a_spreadsheet_would_calculate_stays_text(examiner: Any) -> None:
     plain = ["", "Łódź", "3=4", "a-b", "'=x", "·=1"]
-    rows = cells(named(examiner, HOSTILE + plain), examiner)
-    assert [row["name"] for row in rows] == [f"'{name}" for name in HOSTILE] + plain
+    # PostgreSQL keeps no NUL in a text, so none can come from there.
+    hostile = [name for name in HOSTILE if connection.vendor == "sqlite" or "\x00" not in name]
+    rows = cells(named(examiner, hostile + plain), examiner)
+    assert [row["name"] for row in rows] == [f"'{name}" for name in hostile] + plain
 
 
 def test_empty_cells_are_empty_and_numbers_are_numbers(examiner: Any) -> None:
