@@ -93,7 +93,7 @@ ifeq ($(QUERIES),build/quality/queries)
 endif
 	$(call built,train) --split train --distractors 24000
 	$(BIN)/python benchmarks/quality.py --queries $(QUERIES) --pool $(POOL) \
-	  --train-queries build/train/queries --train-pool build/train/pool --json build/quality.json $(QUALITY)
+	  --train-queries build/train/queries --train-pool build/train/pool --json docs/quality.json $(QUALITY)
 
 # What README.md says of the demonstration set (some minutes).
 bench-evaluate: setup-dev

@@ -4,8 +4,8 @@
     python benchmarks/quality.py --queries DIR --pool DIR --train-queries DIR --train-pool DIR --json FILE
     python benchmarks/quality.py --render FILE
 
-Directories in METU layout (METU itself is read by the same command). The first writes FILE, docs/quality.md and its
-two pictures; the second writes the page and the plot again from FILE. Without --train-* no weights are tuned. What was
+Directories in METU layout (METU itself is read by the same command). The first writes FILE (beside the page: they are
+kept together), docs/quality.md and its two pictures; the second writes the page and the plot again from FILE. Without --train-* no weights are tuned. What was
 described is kept under --cache: a run that was stopped goes on where it was. Describing 100,000 marks takes hours on
 two cores; --limit-pool makes a smaller run.
 """
@@ -47,7 +47,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pool", type=Path, default=built / "quality" / "pool")
     parser.add_argument("--train-queries", type=Path)
     parser.add_argument("--train-pool", type=Path)
-    parser.add_argument("--json", type=Path, metavar="FILE", default=built / "quality.json")
+    parser.add_argument("--json", type=Path, metavar="FILE", default=ROOT / "docs" / "quality.json")
     parser.add_argument("--render", type=Path, metavar="FILE", help="only write the pages again from this JSON")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs", help="where the page and its pictures go")
     parser.add_argument("--cache", type=Path, default=built / "quality-cache")
