@@ -5,9 +5,9 @@
     python benchmarks/quality.py --render FILE
 
 Directories in METU layout (METU itself is read by the same command). The first writes FILE (beside the page: they are
-kept together), docs/quality.md and its two pictures; the second writes the page and the plot again from FILE. Without --train-* no weights are tuned. What was
-described is kept under --cache: a run that was stopped goes on where it was. Describing 100,000 marks takes hours on
-two cores; --limit-pool makes a smaller run.
+kept together), docs/quality.md and its two pictures; the second writes the page and the plot again from FILE. Without
+--train-* no weights are tuned. What was described is kept under --cache: a run that was stopped goes on where it was.
+Describing 100,000 marks takes hours on two cores; --limit-pool makes a smaller run.
 """
 
 from __future__ import annotations
