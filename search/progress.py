@@ -50,14 +50,17 @@ class Work:
 
     def step(self) -> None:
         self._stepped = self._moved = time.monotonic()
-        self._last = self._used() if self._used else 0.0
+        # Read by whoever looks, and not here: a step is taken at every statement of the database.
+        self._last: float | None = None
 
     def stands(self) -> float:
         """Seconds that it has stood still beyond what it may; 0 while it moves."""
         now = time.monotonic()
         if self._used is not None:
-            used = self._used()
-            if used - self._last >= _COMPUTES:
+            used, last = self._used(), self._last
+            if last is None:
+                self._last = used
+            elif used - last >= _COMPUTES:
                 self._moved, self._last = now, used
         if now - self._moved > self.limit:
             return now - self._moved
@@ -66,7 +69,6 @@ class Work:
 
 # Innermost last; each chain belongs to one thread, or to one endless loop.
 _chains: dict[Hashable, list[Work]] = {}
-_lock = threading.Lock()
 _serial = itertools.count()
 
 
@@ -75,25 +77,22 @@ def work(what: str, *, limit: float, most: float = MOST_SECONDS) -> Iterator[Wor
     """A piece of work of this thread for as long as the block lasts; limits in seconds."""
     key = threading.get_ident()
     piece = Work(what, limit=limit, most=most, used=_processor_clock())
-    with _lock:
-        _chains.setdefault(key, []).append(piece)
+    chain = _chains.setdefault(key, [])
+    chain.append(piece)
     try:
         yield piece
     finally:
-        with _lock:
-            chain = _chains[key]
-            chain.remove(piece)
-            if chain:
-                chain[-1].step()
-            else:
-                del _chains[key]
+        chain.remove(piece)
+        if chain:
+            chain[-1].step()
+        else:
+            del _chains[key]
 
 
 def loop(what: str, *, limit: float) -> Work:
     """An endless loop that turns at least every `limit` seconds for as long as the process lives."""
     piece = Work(what, limit=limit, most=limit, used=None)
-    with _lock:
-        _chains["loop", next(_serial)] = [piece]
+    _chains["loop", next(_serial)] = [piece]
     return piece
 
 
@@ -106,14 +105,17 @@ def step() -> None:
 
 def standing() -> str:
     """What stands still, in words; empty while everything moves."""
-    with _lock:
-        innermost = [chain[-1] for chain in _chains.values()]
-    found = [(piece.what, piece.stands()) for piece in innermost]
+    found = [(piece.what, piece.stands()) for piece in _innermost()]
     return "; ".join(f"{what} has not moved on for {seconds:.0f} s" for what, seconds in found if seconds)
 
 
 def excuse() -> None:
     """The process itself was stopped for a while: nothing in it could move."""
-    with _lock:
-        for chain in _chains.values():
-            chain[-1].step()
+    for piece in _innermost():
+        piece.step()
+
+
+def _innermost() -> list[Work]:
+    """Of every chain. Without a lock, for which all threads would queue at every statement of the database: a chain is
+    changed by its own thread alone, and the interpreter copies the list of them in one go."""
+    return [piece for chain in list(_chains.values()) for piece in chain[-1:]]

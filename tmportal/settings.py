@@ -84,6 +84,7 @@ TEMPLATES = [
 _SQLITE = {
     "ENGINE": "django.db.backends.sqlite3",
     "NAME": TM_DATA_DIR / "tmportal.sqlite3",
+    "CONN_MAX_AGE": 60,  # opening it costs as much as a request
     "OPTIONS": {
         # Readers never wait for the writer (WAL); writers queue instead of failing (IMMEDIATE + timeout). A commit is
         # on disk when it returns (FULL): NORMAL syncs the log only at checkpoints, and a power cut takes the rest.
