@@ -5,6 +5,7 @@ Nothing is created here: `manage.py bootstrap` makes the data directory, the key
 
 import secrets
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 
@@ -81,24 +82,24 @@ TEMPLATES = [
 ]
 
 # -- Database: SQLite in the data directory, or any server by DATABASE_URL ---------------------------------
-_SQLITE = {
-    "ENGINE": "django.db.backends.sqlite3",
-    "NAME": TM_DATA_DIR / "tmportal.sqlite3",
-    "CONN_MAX_AGE": 60,  # opening it costs as much as a request
-    "OPTIONS": {
+DATABASE_URL = env.text("DATABASE_URL")
+_DATABASE: dict[str, Any] = (
+    dict(dj_database_url.parse(DATABASE_URL))
+    if DATABASE_URL
+    else {"ENGINE": "django.db.backends.sqlite3", "NAME": TM_DATA_DIR / "tmportal.sqlite3"}
+)
+# Threads keep their connections: opening one costs as much as a request.
+_DATABASE |= {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
+if str(_DATABASE["ENGINE"]).endswith("sqlite3"):
+    _DATABASE["OPTIONS"] = {
         # Readers never wait for the writer (WAL); writers queue instead of failing (IMMEDIATE + timeout). A commit is
         # on disk when it returns (FULL): NORMAL syncs the log only at checkpoints, and a power cut takes the rest.
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-32000;",
+        # Each connection keeps 8 MB of pages: the web server alone has sixteen.
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8000;",
         "transaction_mode": "IMMEDIATE",
         "timeout": 30,
-    },
-}
-DATABASE_URL = env.text("DATABASE_URL")
-DATABASES = {
-    "default": dict(dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True))
-    if DATABASE_URL
-    else _SQLITE
-}
+    } | _DATABASE.get("OPTIONS", {})
+DATABASES = {"default": _DATABASE}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- Broker: the embedded server's socket in the data directory, or any Redis by REDIS_URL ------------------

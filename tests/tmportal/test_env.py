@@ -1,5 +1,6 @@
 """Settings from the environment: a wrong value stops the start with a sentence."""
 
+import json
 import os
 import secrets
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tmportal import env
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(("value", "share"), [("", 0.05), ("0", 0.0), ("0.25", 0.25), ("1", 1.0)])
@@ -56,6 +59,27 @@ def test_the_start_says_what_to_do_instead(changes: dict[str, str], words: str, 
     environment = {**os.environ, "TM_DATA_DIR": str(tmp_path), **changes}
     environment.pop("DJANGO_SETTINGS_MODULE", None)
     command = [sys.executable, "manage.py", "run"]
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0 and words in done.stderr and "Traceback" not in done.stderr
+
+
+def test_sqlite_is_as_durable_by_its_address_as_by_default(tmp_path: Path) -> None:
+    """The same settings, but for what the address says itself."""
+    asked = (
+        "import json; from django.conf import settings; from django.db import connection as c; cursor = c.cursor();"
+        "print(json.dumps([cursor.execute(f'PRAGMA {p}').fetchone()[0] for p in ('journal_mode', 'synchronous')]"
+        " + [settings.DATABASES['default'][k] for k in ('OPTIONS', 'CONN_MAX_AGE')]))"
+    )
+    told = []
+    for address in ("", f"sqlite:///{tmp_path / 'other.sqlite3'}", f"sqlite:///{tmp_path / 'third.sqlite3'}?timeout=7"):
+        environment = {**os.environ, "TM_DATA_DIR": str(tmp_path), "DATABASE_URL": address}
+        environment["DJANGO_SETTINGS_MODULE"] = "tmportal.settings"
+        done = subprocess.run(
+            [sys.executable, "-c", asked], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+        told.append(json.loads(done.stdout))
+    assert (tmp_path / "tmportal.sqlite3").is_file() and (tmp_path / "other.sqlite3").is_file()
+    journal, synchronous, options, _ = told[0]
+    assert (journal, synchronous, options["transaction_mode"], options["timeout"]) == ("wal", 2, "IMMEDIATE", 30)
+    assert told[1] == told[0]
+    assert told[2][2] == {**options, "timeout": 7}

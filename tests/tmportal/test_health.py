@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+from django.db import DatabaseError, connection
 from rest_framework.test import APIClient
 
 from search import heartbeat, waiting
@@ -84,8 +85,6 @@ def test_parts_without_which_searches_go_on_are_named(beats: Any, role: str, par
 
 
 def test_no_worker_no_broker_no_database(beats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from django.db import DatabaseError
-
     beats["search-worker"] = {}
     assert ready()[0] == 503 and ready()[1]["worker"] == "No search worker is running."
 
@@ -99,7 +98,7 @@ def test_no_worker_no_broker_no_database(beats: Any, monkeypatch: pytest.MonkeyP
     def refused() -> None:
         raise DatabaseError
 
-    monkeypatch.setattr(health_module.connection, "ensure_connection", refused)
+    monkeypatch.setattr(connection, "cursor", refused)
     assert ready()[1]["database"] == "The database does not answer."
 
 
