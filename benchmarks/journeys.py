@@ -100,7 +100,7 @@ def journey(service: Service, token: str, image: bytes) -> tuple[float, float]:
     made = step(service, 201, "upload", "POST", "/api/searches/", token=token, image=image)
     path, pause = f"/api/searches/{made['id']}/", 0.15
     while (status := made["status"]) not in ("done", "failed"):
-        time.sleep(pause)
+        time.sleep(max(pause, made.get("ask_again", 0)))  # older versions do not tell
         pause = min(2.0, 1.25 * pause)  # as static/js/progress.js does
         made = step(service, 200, "state", "GET", path, token=token)
     if status == "failed":

@@ -29,6 +29,9 @@ BATCH = 16
 """Searches that are carried out together: what a colleague of somebody with hundreds waits for, at most twice."""
 _QUIET = timedelta(seconds=4)
 """Without a search begun for so long while some wait, nobody is there to begin one."""
+_A_SECOND = 15
+"""Searches that two cores get done in a second, roughly: it only says when asking is worth while."""
+_SOONEST, _LATEST = 0.15, 2.0
 
 Queued = Search.Status.QUEUED
 Running = Search.Status.RUNNING
@@ -180,7 +183,21 @@ def ahead(search: Search) -> int | None:
     places, begun = _places(int(time.monotonic()))
     if begun is None or timezone.now() - begun > _QUIET:
         return None
-    return places.get(search.pk)
+    return places.get(search.pk, len(places))  # one that came after the look stands behind all
+
+
+def ask_again(search: Search) -> float | None:
+    """Seconds until the state of a search may have changed, for who waits for it; None when it has ended.
+
+    A hundred who wait cost the service more by asking than by their searches.
+    """
+    if search.status == Running:
+        return _SOONEST
+    if search.status != Queued:
+        return None
+    places, _ = _places(int(time.monotonic()))
+    before = places.get(search.pk, min(len(places), _A_SECOND))  # within a second the next look knows its turn
+    return min(_LATEST, max(_SOONEST, before / _A_SECOND))
 
 
 @functools.lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from search.models import Search
+from search.queue import ask_again
 from search.retrieval.records import Filters
 
 
@@ -118,12 +119,15 @@ class SearchOutput(serializers.ModelSerializer):
     parameter_set = serializers.SerializerMethodField()
     owner = serializers.CharField(source="owner.username", read_only=True)
     message = serializers.SerializerMethodField(help_text="what is going on, as a sentence")
+    ask_again = serializers.SerializerMethodField(
+        help_text="seconds until this may have changed: ask again then; null once the search has ended"
+    )
 
     class Meta:
         model = Search
         fields = [
-            "id", "status", "message", "error", "owner", "image_name", "width", "height", "filters", "depth",
-            "parameter_set", "snapshot", "cluster", "threshold", "cut_shift", "scanned", "count", "timings",
+            "id", "status", "message", "ask_again", "error", "owner", "image_name", "width", "height", "filters",
+            "depth", "parameter_set", "snapshot", "cluster", "threshold", "cut_shift", "scanned", "count", "timings",
             "vienna", "created_at", "finished_at",
         ]  # fmt: skip
         read_only_fields = fields
@@ -135,6 +139,9 @@ class SearchOutput(serializers.ModelSerializer):
         from search.selectors import progress_sentence
 
         return progress_sentence(search)
+
+    def get_ask_again(self, search: Search) -> float | None:
+        return ask_again(search)
 
 
 search_out = SearchOutput().to_representation

@@ -16,13 +16,14 @@ from django.utils import timezone
 from search import answering, heartbeat, media, queue
 from search.errors import Overloaded, TooMany, Unavailable
 from search.models import Search
-from search.queue import BATCH, Runner, admit, claim
+from search.queue import BATCH, Runner, admit, ask_again, claim
 from search.retrieval.records import Filters
 from search.selectors import progress_sentence
 from search.services import MAX_ATTEMPTS, search_create, sweep
 from search.telemetry import SEARCHES
 from tests import pictures
 from tests.searching import search_run
+from tests.steps import SteppedClock
 
 pytestmark = pytest.mark.django_db
 
@@ -327,3 +328,30 @@ def test_when_nobody_begins_any_search_the_sentence_says_so(examiner: Any, look_
     waiting(examiner, 1, status="running", started_at=old)
     look_again()
     assert "is kept" in progress_sentence(search)
+
+
+def test_who_waits_is_told_when_it_is_worth_while_to_ask_again(
+    api: Any, examiner: Any, make_user: Any, look_again: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sooner the fewer are before; alone, at once; after the next look, whoever came since the last one."""
+    SteppedClock(monkeypatch)  # it stands still: the places are looked up when this test says so
+    lonely = waiting(examiner)[0]
+    assert ask_again(lonely) == 0.15  # though nobody has begun any search lately
+
+    waiting(make_user("mass"), 40)
+    look_again()
+    line = list(queue.line())
+    assert [ask_again(search) for search in line] == [min(2.0, max(0.15, n / 15)) for n in range(41)]
+    assert ask_again(claim(1)[0]) == 0.15
+
+    look_again()
+    queue.ahead(line[-1])
+    late = waiting(make_user("late"))[0]
+    assert queue.ahead(late) == 40 and ask_again(late) == 1.0
+    look_again()
+    assert queue.ahead(late) == 1 and ask_again(late) == 0.15
+
+    lonely.refresh_from_db()
+    assert api.get(f"/api/searches/{lonely.pk}/").json()["ask_again"] == ask_again(lonely)
+    Search.objects.filter(pk=lonely.pk).update(status="done")
+    assert api.get(f"/api/searches/{lonely.pk}/").json()["ask_again"] is None
