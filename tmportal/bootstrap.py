@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import secrets
-import shutil
 from pathlib import Path
 
 from django.conf import settings
@@ -14,8 +13,9 @@ from django.core.management import CommandError, call_command
 from django.db import transaction
 from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
-from search.retrieval.durable import make_folder, remove_whole, sync_tree, write_whole
+from search.retrieval.durable import make_folder, write_whole
 from search.roles import ADMINISTRATOR, EXAMINER
+from tmportal import static_files
 from tmportal.accounts.services import role_set
 from tmportal.backups.archive import ASIDE
 from tmportal.backups.restoring import UNFINISHED
@@ -49,17 +49,6 @@ def ensure_secret_key() -> None:
 
 def ensure_database() -> None:
     call_command("migrate", interactive=False, verbosity=0)
-
-
-def ensure_static() -> None:
-    """Collected anew where that was cut off before: collectstatic takes a half-written file for a whole one."""
-    whole = settings.STATIC_ROOT / ".whole"
-    if not whole.is_file():
-        shutil.rmtree(settings.STATIC_ROOT, ignore_errors=True)
-    remove_whole(whole)
-    call_command("collectstatic", interactive=False, verbosity=0)
-    sync_tree(settings.STATIC_ROOT)
-    write_whole(whole, "")
 
 
 def ensure_roles() -> None:
@@ -132,7 +121,7 @@ def bootstrap(*, demo: bool) -> dict[str, dict[str, str]]:
         ensure_secret_key()
         ensure_database()
         seal_vectors()
-        ensure_static()
+        static_files.collect(settings.TM_DATA_DIR / "static")
         ensure_roles()
         ensure_schedule()
         return ensure_demo_users() if demo else {}

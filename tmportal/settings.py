@@ -241,12 +241,14 @@ LANGUAGE_CODE = "en-gb"
 TIME_ZONE = env.text("TM_TIME_ZONE", "UTC")
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = TM_DATA_DIR / "static"
+_STATIC = TM_DATA_DIR / "static"
+_live = _STATIC / "CURRENT"  # tmportal.static_files
+STATIC_ROOT = _STATIC / _live.read_text().strip() if _live.is_file() else _STATIC
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {
-        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
-        if (STATIC_ROOT / "staticfiles.json").is_file()
+        "BACKEND": "tmportal.static_files.Storage"
+        if STATIC_ROOT != _STATIC
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }

@@ -3,8 +3,11 @@
 Each test begins with a service that answers, and leaves one that does. `make e2e` runs those too that are slow.
 """
 
+import gzip
 import json
+import re
 import sqlite3
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -183,3 +186,16 @@ def test_data_of_a_newer_release_are_refused_with_a_sentence(service: Service) -
     with sqlite3.connect(service.data_dir / "tmportal.sqlite3") as database:
         database.execute("DELETE FROM django_migrations WHERE name = '9999_later'")
     service.start(120)
+
+
+def test_pages_name_static_files_that_a_browser_keeps_for_ever(service: Service) -> None:
+    page = service.call("GET", "/login/")[1].decode()
+    style = re.search(r'href="(/static/css/portal\.[0-9a-f]{12}\.css)"', page)
+    assert style
+    request = urllib.request.Request(service.base + style[1], headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        headers, data = answer.headers, answer.read()
+    assert headers["Content-Encoding"] == "gzip" and "immutable" in headers["Cache-Control"]
+    assert gzip.decompress(data) == service.call("GET", style[1])[1]
+    scripts = [path.read_text() for path in (service.data_dir / "static").glob("*/js/results.*.js")]
+    assert scripts and not re.findall(r'from "\./[a-z-]+\.js"', scripts[0])
