@@ -50,7 +50,8 @@ class Health:
 
     @property
     def troubles(self) -> list[str]:
-        return [said for said in self.parts.values() if said != "ok"]
+        """What people are told, each sentence once: several parts may be unknown for one reason."""
+        return [said for said in dict.fromkeys(self.parts.values()) if said != "ok"]
 
     def say(self, part: str, sentence: str, *, stops: bool) -> None:
         """The first thing said of a part is its cause."""

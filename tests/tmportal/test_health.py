@@ -84,7 +84,9 @@ def test_parts_without_which_searches_go_on_are_named(beats: Any, role: str, par
     assert [name for name, said in told["parts"].items() if said != "ok"] == [part]
 
 
-def test_no_worker_no_broker_no_database(beats: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_worker_no_broker_no_database(
+    beats: Any, client: Any, administrator: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     beats["search-worker"] = {}
     assert ready()[0] == 503 and ready()[1]["worker"] == "No search worker is running."
 
@@ -94,6 +96,9 @@ def test_no_worker_no_broker_no_database(beats: Any, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(heartbeat, "alive", away)
     status, told = ready()
     assert status == 503 and told["broker"] == "The broker does not answer." and "Unknown" in told["parts"]["tuning"]
+    client.force_login(administrator)
+    page = client.get("/").content.decode()
+    assert page.count("while the broker does not answer") == page.count("The broker does not answer.") == 1
 
     def refused() -> None:
         raise DatabaseError
