@@ -38,7 +38,7 @@ from benchmarks.iconify import (  # noqa: E402
     render_mark,
     svg_document,
 )
-from benchmarks.iconify.families import DATA, Families, Member  # noqa: E402
+from benchmarks.iconify.families import DATA, Families, Member, family_brands  # noqa: E402
 from benchmarks.iconify.images import SeenPictures, drawn_share, webp_bytes  # noqa: E402
 from benchmarks.iconify.licences import licences_page  # noqa: E402
 from benchmarks.iconify.metadata import RegisterRow  # noqa: E402
@@ -148,7 +148,7 @@ def build(args: argparse.Namespace) -> dict[str, object]:
     package = open_package(args.package, cache=ROOT / "build")
     packs = {pack.prefix: pack for pack in package.packs(without=WITHHELD_PACKS)}
     allowed = permitted(packs)
-    kept_out = brands_kept_out(splits.values(), reserved)
+    kept_out = brands_kept_out(family_brands(args.families), reserved)
     candidates = pool_candidates(
         [packs[prefix] for prefix in sorted(allowed)],
         split="val",

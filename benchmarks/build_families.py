@@ -41,7 +41,7 @@ from benchmarks.iconify import (  # noqa: E402
     render_mark,
     svg_document,
 )
-from benchmarks.iconify.families import DATA, Member  # noqa: E402
+from benchmarks.iconify.families import DATA, Member, family_brands, final_of  # noqa: E402
 from benchmarks.iconify.names import BrandFilter  # noqa: E402
 from benchmarks.iconify.select import brands_kept_out  # noqa: E402
 from benchmarks.iconify.training_marks import choose  # noqa: E402
@@ -176,6 +176,11 @@ def _unseen(
     return [member for member in pool if member not in trained_on]
 
 
+def _named_in(args: argparse.Namespace) -> list[Path]:
+    """The files that say which families and marks there are."""
+    return [path for path in (args.families, args.reserved, final_of(args.families)) if path.is_file()]
+
+
 def build_all(args: argparse.Namespace) -> dict[str, Any]:
     """Build the directory and return its manifest."""
     splits, reserved = load_families(args.families), load_reserved(args.reserved)
@@ -185,7 +190,7 @@ def build_all(args: argparse.Namespace) -> dict[str, Any]:
     package = open_package(args.package, cache=ROOT / "build")
     identity = {
         "package": package.version,
-        "families": hashlib.sha256(args.families.read_bytes() + args.reserved.read_bytes()).hexdigest(),
+        "families": hashlib.sha256(b"".join(file.read_bytes() for file in _named_in(args))).hexdigest(),
         "recipe": RECIPE_VERSION,
         "split": args.split,
         "distractors": args.distractors,
@@ -193,7 +198,7 @@ def build_all(args: argparse.Namespace) -> dict[str, Any]:
     } | ({"fill": True} if args.fill else {})
     prepare(args.out, identity)
     packs = {pack.prefix: pack for pack in package.packs(without=WITHHELD_PACKS)}
-    kept_out = brands_kept_out(splits.values(), reserved)
+    kept_out = brands_kept_out(family_brands(args.families), reserved)
     candidates = pool_candidates(list(packs.values()), split=args.split, kept_out=kept_out, reserved=reserved)
     if args.fill:
         candidates += _unseen(list(packs.values()), splits, kept_out, reserved)

@@ -127,19 +127,24 @@ def _version(path: Path) -> str:
 
 
 def _fetch(cache: Path) -> Path:
-    tarball = cache / f"iconify-json-{PINNED_VERSION}.tgz"
+    return fetch(NPM_NAME, PINNED_VERSION, cache / f"iconify-json-{PINNED_VERSION}.tgz")
+
+
+def fetch(name: str, version: str, tarball: Path) -> Path:
+    """`tarball`, fetched with npm unless it is there. Raises PackageError when npm is missing or fails."""
     if tarball.exists():
         return tarball
     npm = shutil.which("npm")
     if npm is None:
-        raise PackageError("npm is not installed; give the icon package with --package.")
+        raise PackageError(f"npm is not installed; it is needed to fetch {name} {version}.")
     # npm writes into a folder of its own first: a tarball under its final name is a whole one.
-    partial = cache / "partial"
+    partial = tarball.parent / "partial"
     partial.mkdir(parents=True, exist_ok=True)
-    command = [npm, "pack", f"{NPM_NAME}@{PINNED_VERSION}", "--pack-destination", str(partial)]
+    command = [npm, "pack", f"{name}@{version}", "--pack-destination", str(partial)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise PackageError(f"npm could not fetch {NPM_NAME} {PINNED_VERSION}: {last}")
-    (partial / tarball.name).replace(tarball)
+        raise PackageError(f"npm could not fetch {name} {version}: {last}")
+    packed = name.removeprefix("@").replace("/", "-") + f"-{version}.tgz"
+    (partial / packed).replace(tarball)
     return tarball

@@ -64,6 +64,9 @@ def _lay(ink: Image.Image, canvas: tuple[int, int], ground: tuple[int, int, int]
 
 
 def _edges(picture: Image.Image) -> int:
-    pixels = np.asarray(picture).astype(np.int16)
-    steps = (np.abs(np.diff(pixels, axis=axis)).max(axis=2) > _VISIBLE_STEP for axis in (0, 1))
-    return int(sum(step.sum() for step in steps))
+    red, green, blue = np.moveaxis(np.asarray(picture).astype(np.int16), 2, 0)
+    found = 0
+    for axis in (0, 1):
+        steps = (np.abs(np.diff(channel, axis=axis)) > _VISIBLE_STEP for channel in (red, green, blue))
+        found += int(np.count_nonzero(np.logical_or.reduce(list(steps))))
+    return found

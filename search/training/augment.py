@@ -1,8 +1,8 @@
 """What copyists do to a mark, as augmentations of normalised grey pictures.
 
-Outlined, filled, thinner or bolder strokes, other greys, reversed inside a box or disc, a box or ring around, a
-word added, a part cut off or moved, turned, mirrored, bent, redrawn by hand, badly scanned. The result is cropped
-to its ink and centred again, as the normaliser does with every picture that is searched.
+Outlined, filled, thinner or bolder strokes, other greys, a part cut off or moved, turned, mirrored, bent, redrawn
+by hand; then what surroundings.py puts around it and what scanning.py does to the paper. The result is cropped to
+its ink and centred again, as the normaliser does with every picture that is searched.
 """
 
 from __future__ import annotations
@@ -15,19 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from search.training.scanning import photograph, scan
+from search.training.surroundings import Material, add_device, add_word, frame, reverse_in_shape, squared
+
 Grey = NDArray[np.uint8]
 Change = Callable[[Grey, np.random.Generator], Grey]
 
 _INK = 200
 """Grey levels below this are ink when shapes are looked at."""
-_LETTERS = "ABCDEFGHIKLMNOPRSTUVWXYZabcdefghiklmnoprstuvwxyz&0123456789"
-_FONTS = (
-    cv2.FONT_HERSHEY_SIMPLEX,
-    cv2.FONT_HERSHEY_DUPLEX,
-    cv2.FONT_HERSHEY_COMPLEX,
-    cv2.FONT_HERSHEY_TRIPLEX,
-    cv2.FONT_HERSHEY_SCRIPT_COMPLEX,
-)
 
 
 def outline(grey: Grey, rng: np.random.Generator) -> Grey:
@@ -35,6 +30,15 @@ def outline(grey: Grey, rng: np.random.Generator) -> Grey:
     width = int(rng.integers(2, max(3, len(grey) // 32) + 1))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
     return np.asarray(255 - cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, kernel), np.uint8)
+
+
+def contours(grey: Grey, rng: np.random.Generator) -> Grey:
+    """Every border between two greys as a line, inside the mark too: what the `edges` view shows."""
+    low = int(rng.integers(40, 120))
+    lines = cv2.Canny(cv2.GaussianBlur(grey, (0, 0), float(rng.uniform(0.5, 1.2))), low, 2 * low)
+    width = int(rng.integers(1, max(2, len(grey) // 64) + 1))
+    lines = cv2.dilate(lines, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width)))
+    return np.asarray(255 - lines, np.uint8) if lines.any() else grey
 
 
 def fill(grey: Grey, rng: np.random.Generator) -> Grey:
@@ -66,52 +70,13 @@ def recolour(grey: Grey, rng: np.random.Generator) -> Grey:
     return np.asarray(cv2.LUT(grey, curve.astype(np.uint8)), np.uint8)
 
 
-def reverse_in_shape(grey: Grey, rng: np.random.Generator) -> Grey:
-    """White on a dark box, rounded box or disc."""
-    side = len(grey)
-    room = int(side * rng.uniform(0.04, 0.22))
-    board = np.full((side + 2 * room, side + 2 * room), 255, np.uint8)
-    inner = np.full_like(board, 255)
-    inner[room : room + side, room : room + side] = grey
-    mask = _shape(len(board), rng)
-    dark = int(rng.integers(0, 70))
-    return np.where(mask > 0, np.maximum(255 - inner, dark), board).astype(np.uint8)
-
-
-def frame(grey: Grey, rng: np.random.Generator) -> Grey:
-    """A box or ring drawn around the mark."""
-    side = len(grey)
-    room = int(side * rng.uniform(0.06, 0.25))
-    board = np.full((side + 2 * room, side + 2 * room), 255, np.uint8)
-    board[room : room + side, room : room + side] = grey
-    width = int(rng.integers(2, max(4, side // 16)))
-    mask = _shape(len(board), rng)
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * width + 1, 2 * width + 1))
-    ring = mask - np.asarray(cv2.erode(mask, kernel, borderValue=0), np.uint8)
-    board[ring > 0] = int(rng.integers(0, 90))
-    return board
-
-
-def add_word(grey: Grey, rng: np.random.Generator) -> Grey:
-    """A word below, above or beside the mark."""
-    word = "".join(rng.choice(list(_LETTERS), int(rng.integers(3, 10))))
-    font, weight = int(rng.choice(_FONTS)), int(rng.integers(1, 5))
-    scale = float(rng.uniform(0.8, 2.0))
-    (wide, high), below = cv2.getTextSize(word, font, scale, weight)
-    text = np.full((high + below + 8, wide + 8), 255, np.uint8)
-    cv2.putText(text, word, (4, high + 4), font, scale, int(rng.integers(0, 80)), weight, cv2.LINE_AA)
-    side, gap = len(grey), int(rng.integers(2, 20))
-    beside = rng.random() < 0.4
-    factor = side * rng.uniform(0.6, 1.6) / text.shape[1]
-    text = np.asarray(cv2.resize(text, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), np.uint8)
-    parts = [grey, text] if beside or rng.random() < 0.8 else [text, grey]
-    return _joined(parts, gap, axis=1 if beside else 0)
-
-
 def cut_off(grey: Grey, rng: np.random.Generator) -> Grey:
-    """A window of half to all of the area, as in seed 004."""
+    """A window of half to all of the area, as in seed 004; one in five of a fifth or more: a part of the mark."""
     side = len(grey)
-    area, ratio = rng.uniform(0.5, 1.0), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+    area, ratio = (
+        rng.uniform(0.2 if rng.random() < 0.2 else 0.5, 1.0),
+        np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3))),
+    )
     wide = min(side, round(side * np.sqrt(area * ratio)))
     high = min(side, round(side * np.sqrt(area / ratio)))
     left, top = int(rng.integers(0, side - wide + 1)), int(rng.integers(0, side - high + 1))
@@ -167,23 +132,12 @@ def skew(grey: Grey, rng: np.random.Generator) -> Grey:
     return _affine(grey, float(rng.uniform(-12, 12)), float(wide), float(high), float(rng.uniform(-0.12, 0.12)))
 
 
-def scan(grey: Grey, rng: np.random.Generator) -> Grey:
-    """Blurred, noisy or coarse, as scans and small pictures are."""
-    kind = rng.random()
-    if kind < 0.4:
-        return np.asarray(cv2.GaussianBlur(grey, (0, 0), float(rng.uniform(0.4, 2.0)) * len(grey) / 160), np.uint8)
-    if kind < 0.7:
-        small = cv2.resize(grey, None, fx=(f := float(rng.uniform(0.2, 0.5))), fy=f, interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(small, grey.shape[::-1], interpolation=cv2.INTER_LINEAR), np.uint8)
-    noise = rng.normal(0, rng.uniform(3, 9), grey.shape).astype(np.float32)
-    return np.asarray(np.clip(grey + noise, 0, 255), np.uint8)
-
-
 CHANGES: Mapping[str, Change] = MappingProxyType(
     {
         "one_part": one_part,
         "move_parts": move_parts,
         "outline": outline,
+        "contours": contours,
         "fill": fill,
         "strokes": strokes,
         "recolour": recolour,
@@ -193,18 +147,24 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
         "skew": skew,
         "reverse_in_shape": reverse_in_shape,
         "frame": frame,
-        "add_word": add_word,
         "cut_off": cut_off,
         "scan": scan,
+        "photograph": photograph,
     }
 )
-"""In the order in which they are applied: the drawing first, then what is put around it, then the paper."""
+"""In the order in which they are applied: the drawing first, then a shape around it, then the paper."""
+
+JOINS: Mapping[str, Callable[[Grey, np.random.Generator, Material], Grey]] = MappingProxyType(
+    {"add_word": add_word, "add_device": add_device}
+)
+"""What puts the mark together with something else; applied before the paper."""
+_PAPER = ("cut_off", "scan", "photograph")
 
 COPYIST: Mapping[str, float] = MappingProxyType(
     {
-        "one_part": 0.05, "move_parts": 0.07, "outline": 0.15, "fill": 0.05, "strokes": 0.25, "recolour": 0.3,
-        "mirror": 0.06, "turn": 0.08, "bend": 0.2, "skew": 0.5, "reverse_in_shape": 0.12, "frame": 0.08,
-        "add_word": 0.1, "cut_off": 0.15, "scan": 0.25,
+        "one_part": 0.05, "move_parts": 0.07, "outline": 0.12, "contours": 0.06, "fill": 0.05, "strokes": 0.25,
+        "recolour": 0.3, "mirror": 0.06, "turn": 0.08, "bend": 0.2, "skew": 0.5, "reverse_in_shape": 0.12,
+        "frame": 0.08, "add_word": 0.16, "add_device": 0.05, "cut_off": 0.15, "scan": 0.2, "photograph": 0.06,
     }
 )  # fmt: skip
 """How often each is applied to a picture."""
@@ -216,18 +176,22 @@ class Copyist:
 
     side: int
     odds: Mapping[str, float] = field(default_factory=lambda: COPYIST)
+    material: Material = field(default_factory=Material)
 
     def __post_init__(self) -> None:
-        unknown = set(self.odds) - set(CHANGES)
+        unknown = set(self.odds) - set(CHANGES) - set(JOINS)
         if unknown:
-            raise ValueError(f"There is no augmentation {min(unknown)!r}; known are {', '.join(CHANGES)}.")
+            known = ", ".join([*CHANGES, *JOINS])
+            raise ValueError(f"There is no augmentation {min(unknown)!r}; known are {known}.")
 
     def __call__(self, grey: Grey, rng: np.random.Generator) -> Grey:
         """uint8 (s, s), dark on white -> uint8 (side, side). Deterministic given the generator's state."""
         changed = np.asarray(grey)
-        for name, change in CHANGES.items():
-            if rng.random() < self.odds.get(name, 0.0):
-                changed = change(_squared(changed), rng)
+        for name in (*(name for name in CHANGES if name not in _PAPER), *JOINS, *_PAPER):
+            if rng.random() >= self.odds.get(name, 0.0):
+                continue
+            changed = squared(changed)
+            changed = CHANGES[name](changed, rng) if name in CHANGES else JOINS[name](changed, rng, self.material)
         return centred(changed, self.side, margin=float(rng.uniform(0.03, 0.09)))
 
 
@@ -255,47 +219,6 @@ def _pieces(grey: Grey) -> list[tuple[int, int, int, int]]:
     joined = cv2.dilate(_ink(grey), np.ones((7, 7), np.uint8))
     _, _, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
     return [(int(x), int(y), int(w), int(h)) for x, y, w, h, _ in stats[1:]]
-
-
-def _shape(side: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A filled box, rounded box or disc in a square, as 0 and 1."""
-    mask = np.zeros((side, side), np.uint8)
-    edge, kind = 2, rng.random()
-    if kind < 0.4:
-        cv2.circle(mask, (side // 2, side // 2), side // 2 - edge, 1, -1)
-        return mask
-    radius = 0 if kind < 0.6 else int(side * rng.uniform(0.08, 0.3))
-    low, high = edge + radius, side - 1 - edge - radius
-    cv2.rectangle(mask, (low, edge), (high, side - 1 - edge), 1, -1)
-    cv2.rectangle(mask, (edge, low), (side - 1 - edge, high), 1, -1)
-    for x in (low, high):
-        for y in (low, high):
-            cv2.circle(mask, (x, y), radius, 1, -1)
-    return mask
-
-
-def _squared(grey: Grey) -> Grey:
-    """Padded with white to a square."""
-    side = max(grey.shape)
-    if grey.shape == (side, side):
-        return grey
-    square = np.full((side, side), 255, np.uint8)
-    top, left = (side - grey.shape[0]) // 2, (side - grey.shape[1]) // 2
-    square[top : top + grey.shape[0], left : left + grey.shape[1]] = grey
-    return square
-
-
-def _joined(parts: list[Grey], gap: int, axis: int) -> Grey:
-    """Pictures below (axis 0) or beside (axis 1) each other, centred, `gap` apart."""
-    across = max(part.shape[1 - axis] for part in parts)
-    rows = []
-    for part in parts:
-        room = across - part.shape[1 - axis]
-        pad = [(0, 0), (0, 0)]
-        pad[1 - axis] = (room // 2, room - room // 2)
-        rows.append(np.pad(part, pad, constant_values=255))
-    between = np.full((gap, across) if axis == 0 else (across, gap), 255, np.uint8)
-    return np.concatenate([rows[0], between, rows[1]], axis=axis)
 
 
 def _affine(grey: Grey, degrees: float, wide: float, high: float, slant: float) -> Grey:

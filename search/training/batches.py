@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from search.training.dataset import KINDS, TrainingMarks
 from search.training.loop import Drawn
+
+_AROUND = 16
+"""Families of one neighbourhood in a batch, at most: larger ones hold families that are easily told apart."""
 
 
 class PairSampler:
@@ -32,40 +37,44 @@ class PairSampler:
             raise ValueError("The training data has none of the kinds of families that the recipe asks for.")
         total = sum(present.values())
         self._shares = {kind: share / total for kind, share in present.items()}
-        self._numbers = np.concatenate([self._by_kind[kind] for kind in self._shares])
+        self._count = sum(len(self._by_kind[kind]) for kind in self._shares)
 
     def draw(self, rng: np.random.Generator, bank: Bank | None = None) -> Drawn:
         """One batch of `pairs` different families, the two marks of each adjacent.
 
         bank: where families lie; None draws evenly.
         """
-        chosen: list[int] = []
-        if bank is not None and self.hard > 0:
-            chosen = self._neighbourhoods(rng, bank, round(self.pairs * self.hard))
-        taken = set(chosen)
-        while len(chosen) < min(self.pairs, len(self._numbers)):
-            kind = str(rng.choice(list(self._shares), p=list(self._shares.values())))
-            number = int(rng.choice(self._by_kind[kind]))
-            if number not in taken:
-                taken.add(number)
-                chosen.append(number)
+        hard = self._neighbourhoods(rng, bank, round(self.pairs * self.hard)) if bank is not None else []
+        chosen = dict.fromkeys(hard)
+        wanted = min(self.pairs, self._count)
+        while len(chosen) < wanted:
+            chosen.update(dict.fromkeys(self._by_shares(rng, wanted - len(chosen))))
         rows = []
         for number in chosen:
             members = self._members[number]
-            two = rng.choice(len(members), 2, replace=False)
-            rows += [int(members[two[0]]), int(members[two[1]])]
-        return Drawn(np.array(rows), np.repeat(np.array(chosen), 2))
+            one, step = int(rng.integers(len(members))), int(rng.integers(1, len(members)))
+            rows += [int(members[one]), int(members[(one + step) % len(members)])]
+        return Drawn(np.array(rows), np.repeat(np.array(list(chosen)), 2))
+
+    def _by_shares(self, rng: np.random.Generator, count: int) -> list[int]:
+        """Families of all kinds in their shares; one may come twice."""
+        kinds = rng.choice(len(self._shares), count, p=list(self._shares.values()))
+        of_kind = [self._by_kind[kind] for kind in self._shares]
+        return [int(of_kind[kind][rng.integers(len(of_kind[kind]))]) for kind in kinds.tolist()]
 
     def _neighbourhoods(self, rng: np.random.Generator, bank: Bank, count: int) -> list[int]:
         """Families around a few seeds: the strangers that are hardest to tell apart."""
         numbers, centres = bank.centres()
-        if len(numbers) < 4 * self.pairs:
+        if len(numbers) < 4 * self.pairs or not count:
             return []
+        around = max(2, min(_AROUND, 1 + count // 4))
         found: dict[int, None] = {}
         while len(found) < count:
-            seed = int(rng.integers(len(numbers)))
-            near = np.argsort(-(centres @ centres[seed]))[: max(2, 1 + count // 4)]
-            found.update(dict.fromkeys(int(numbers[i]) for i in near))
+            drawn = torch.tensor(self._by_shares(rng, 1 + (count - len(found)) // around), device=numbers.device)
+            at = torch.searchsorted(numbers, drawn).clamp(max=len(numbers) - 1)
+            seeds = at[numbers[at] == drawn]
+            near = (centres[seeds] @ centres.T).topk(around).indices
+            found.update(dict.fromkeys(numbers[near.flatten()].tolist()))
         return list(found)[:count]
 
 
@@ -73,24 +82,31 @@ class Bank:
     """Where each family was last seen: a running mean of the vectors of its members."""
 
     def __init__(self) -> None:
-        self._centres: dict[int, NDArray[np.float32]] = {}
+        self._numbers = torch.zeros(0, dtype=torch.long)  # sorted
+        self._centres = torch.zeros(0, 0)
 
-    def update(self, families: Sequence[int], vectors: NDArray[np.float32]) -> None:
-        """families: (n,); vectors: (n, d) unit rows."""
-        for family, vector in zip(families, vectors, strict=True):
-            known = self._centres.get(int(family))
-            mixed = vector if known is None else 0.5 * known + 0.5 * vector
-            self._centres[int(family)] = mixed / max(float(np.linalg.norm(mixed)), 1e-6)
+    def update(self, families: Tensor, vectors: Tensor) -> None:
+        """families: (n,); vectors: (n, d) unit rows. The marks of one family count together."""
+        seen, of = torch.unique(families, return_inverse=True)
+        mean = torch.zeros(len(seen), vectors.shape[1], device=vectors.device).index_add_(0, of, vectors.float())
+        mean = torch.nn.functional.normalize(mean, dim=1)
+        if not len(self._numbers):
+            self._numbers, self._centres = seen, mean
+            return
+        at = torch.searchsorted(self._numbers, seen).clamp(max=len(self._numbers) - 1)
+        known = self._numbers[at] == seen
+        self._centres[at[known]] = torch.nn.functional.normalize(self._centres[at[known]] + mean[known], dim=1)
+        if not known.all():
+            numbers = torch.cat([self._numbers, seen[~known]])
+            order = numbers.argsort()
+            self._numbers, self._centres = numbers[order], torch.cat([self._centres, mean[~known]])[order]
 
-    def centres(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def centres(self) -> tuple[Tensor, Tensor]:
         """(f,) families and their unit centres (f, d)."""
-        numbers = np.array(list(self._centres), np.int64)
-        return numbers, np.array(list(self._centres.values()), np.float32)
+        return self._numbers, self._centres
 
-    def state_dict(self) -> dict[str, NDArray[np.generic]]:
-        numbers, centres = self.centres()
-        return {"numbers": numbers, "centres": centres.astype(np.float16)}
+    def state_dict(self) -> dict[str, Tensor]:
+        return {"numbers": self._numbers.cpu(), "centres": self._centres.half().cpu()}
 
-    def load_state_dict(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        rows = zip(state["numbers"], np.asarray(state["centres"], np.float32), strict=True)
-        self._centres = {int(number): centre for number, centre in rows}
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self._numbers, self._centres = state["numbers"], state["centres"].float()

@@ -14,22 +14,24 @@ from torch import Tensor, nn
 
 from search.training.augment import Copyist
 from search.training.batches import Bank, PairSampler
-from search.training.dataset import TrainingMarks
+from search.training.dataset import UNKNOWN, TrainingMarks
 from search.training.distillation import similarity_distillation
 from search.training.loop import Drawn, TrainingRun
 from search.training.losses import koleo
 from search.training.network import TrademarkNetwork, even_rows, plain, vectors_of
 from search.training.recipes import Recipe
 from search.training.supcon import Memory, near_duplicates, supervised_contrastive
+from search.training.surroundings import Material
 
 
 @dataclass(frozen=True)
 class Batch:
-    """pictures: uint8 (n, side, side), augmented; originals: uint8 (n, 32, 32); families: (n,)."""
+    """pictures: uint8 (n, side, side), augmented; originals: uint8 (n, 32, 32); families, subjects: (n,)."""
 
     pictures: Tensor
     originals: Tensor
     families: Tensor
+    subjects: Tensor
 
 
 Teacher = Callable[[Tensor], Tensor]
@@ -51,6 +53,7 @@ class Trainer(TrainingRun[Batch]):
         super().__init__(recipe.name, recipe.steps, device)
         torch.manual_seed(recipe.seed)
         self.recipe, self.marks, self.teacher = recipe, marks, teacher
+        self.material = Material(marks.words, marks.grey)
         self.network = network.to(self.device).train()
         if recipe.frozen:
             self.network.freeze(recipe.frozen)
@@ -71,28 +74,55 @@ class Trainer(TrainingRun[Batch]):
 
     def batch(self, step: int, drawn: Drawn) -> Batch:
         rng = np.random.default_rng((self.recipe.seed, step, 1))
-        change = Copyist(self.recipe.side(step), self.recipe.odds)
+        change = Copyist(self.recipe.side(step), self.recipe.odds, self.material)
         pictures = np.stack([change(self.marks.grey[row], rng) for row in drawn.rows])
         originals = np.stack([_thumb(self.marks.grey[row]) for row in drawn.rows])
-        return Batch(torch.from_numpy(pictures), torch.from_numpy(originals), torch.from_numpy(drawn.families))
+        known = self.marks.subjects
+        subjects = np.full(len(drawn.rows), UNKNOWN) if known is None else known[drawn.rows]
+        return Batch(*(torch.from_numpy(part) for part in (pictures, originals, drawn.families, subjects)))
 
     def train(self, batch: Batch) -> dict[str, float]:
-        """One step. Encoded twice, in chunks: once for the vectors, once with the gradient that the loss gives
-        each (gradient caching: Gao et al., RepL4NLP 2021), so that memory does not grow with the batch."""
-        pictures = batch.pictures.to(self.device)
-        families = batch.families.to(self.device)
+        """One step. A batch of several chunks is encoded twice, once for the vectors, once with the gradient that
+        the loss gives each (gradient caching: Gao et al., RepL4NLP 2021), so that memory does not grow with it."""
+        pictures, families, subjects = (
+            part.to(self.device, non_blocking=True) for part in (batch.pictures, batch.families, batch.subjects)
+        )
         frozen = self.recipe.frozen
-        with torch.no_grad(), self._precision():
-            chunks = list(torch.split(pictures, self.recipe.chunk))
-            if frozen:  # computed once, it serves both passes
+        chunks = list(torch.split(pictures, self.recipe.chunk))
+        if frozen:  # computed once, it serves both passes
+            with torch.no_grad(), self._precision():
                 chunks = [self.network.early(chunk, frozen) for chunk in chunks]
-            vectors = torch.cat([self._encode(chunk) for chunk in chunks])
-        vectors.requires_grad_()
+        self.optimiser.zero_grad(set_to_none=True)
+        if len(chunks) == 1:
+            with self._precision():
+                vectors = self._encode(chunks[0])
+            loss = self._loss(vectors, batch, pictures, families, subjects)
+            loss.backward()  # type: ignore[no-untyped-call]
+        else:
+            with torch.no_grad(), self._precision():
+                vectors = torch.cat([self._encode(chunk) for chunk in chunks])
+            loss = self._loss(vectors.requires_grad_(), batch, pictures, families, subjects)
+            (gradient,) = torch.autograd.grad(loss, vectors)
+            for chunk, slope in zip(chunks, torch.split(gradient, self.recipe.chunk), strict=True):
+                with self._precision():
+                    found = self._encode(chunk)
+                found.backward(slope)  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.schedule.step()
+        self.step += 1
+        self._follow()
+        self._remember(vectors.detach(), families, subjects)
+        figures = {"loss": float(loss.detach()), "norm": float(norm), "rate": self.optimiser.param_groups[0]["lr"]}
+        return figures | _cosines(vectors.detach(), families)
+
+    def _loss(self, vectors: Tensor, batch: Batch, pictures: Tensor, families: Tensor, subjects: Tensor) -> Tensor:
         loss = supervised_contrastive(
             vectors,
             families,
             temperature=self.recipe.temperature,
-            ignored=near_duplicates(batch.originals.to(self.device)),
+            ignored=near_duplicates(batch.originals.to(self.device, non_blocking=True)),
+            subjects=subjects,
             memory=self.memory if self.step >= self.recipe.hard_from else None,
         )
         if self.recipe.koleo:
@@ -101,20 +131,7 @@ class Trainer(TrainingRun[Batch]):
             with torch.no_grad():
                 known = torch.cat([self.teacher(chunk) for chunk in torch.split(pictures, self.recipe.chunk)])
             loss = loss + self.recipe.distillation * similarity_distillation(vectors, known)
-        (gradient,) = torch.autograd.grad(loss, vectors)
-        self.optimiser.zero_grad(set_to_none=True)
-        for chunk, slope in zip(chunks, torch.split(gradient, self.recipe.chunk), strict=True):
-            with self._precision():
-                found = self._encode(chunk)
-            found.backward(slope)  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
-        self.schedule.step()
-        self.step += 1
-        self._follow()
-        self._remember(vectors.detach(), families)
-        figures = {"loss": float(loss.detach()), "norm": float(norm), "rate": self.optimiser.param_groups[0]["lr"]}
-        return figures | _cosines(vectors.detach(), families)
+        return loss
 
     def _encode(self, chunk: Tensor) -> Tensor:
         """A chunk of pictures, or of what the frozen blocks made of them, to unit vectors."""
@@ -132,10 +149,10 @@ class Trainer(TrainingRun[Batch]):
         for kept, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
             kept.lerp_(now, 1 - decay)
 
-    def _remember(self, vectors: Tensor, families: Tensor) -> None:
-        self.bank.update(families.tolist(), vectors.cpu().numpy())
+    def _remember(self, vectors: Tensor, families: Tensor, subjects: Tensor) -> None:
+        self.bank.update(families, vectors)
         if self.recipe.memory:
-            self.memory.add(vectors, families)
+            self.memory.add(vectors, families, subjects)
 
     def vectors(self, grey: NDArray[np.uint8]) -> NDArray[np.float32]:
         return vectors_of(plain(self.average), grey)
@@ -146,8 +163,8 @@ class Trainer(TrainingRun[Batch]):
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "bank": {key: torch.from_numpy(value) for key, value in self.bank.state_dict().items()},
-            "memory": (self.memory.vectors.cpu(), self.memory.families.cpu()),
+            "bank": self.bank.state_dict(),
+            "memory": (self.memory.vectors.cpu(), self.memory.families.cpu(), self.memory.subjects.cpu()),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -155,8 +172,8 @@ class Trainer(TrainingRun[Batch]):
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
-        self.bank.load_state_dict({key: value.cpu().numpy() for key, value in state["bank"].items()})
-        self.memory.vectors, self.memory.families = state["memory"]
+        self.bank.load_state_dict(state["bank"])
+        self.memory.vectors, self.memory.families, self.memory.subjects = state["memory"]
 
 
 def _optimiser(network: TrademarkNetwork, recipe: Recipe) -> torch.optim.Optimizer:

@@ -25,8 +25,8 @@ def layout(folder: Path, *names: str) -> MetuLayout:
     )
 
 
-def test_one_family_in_eight_is_kept() -> None:
-    assert 0.1 < sum(map(kept_from_training, NAMES)) / len(NAMES) < 0.16
+def test_one_family_in_six_is_kept() -> None:
+    assert 0.13 < sum(map(kept_from_training, NAMES)) / len(NAMES) < 0.2
 
 
 def test_learnt_families_are_no_queries(tmp_path: Path) -> None:
