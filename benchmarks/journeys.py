@@ -205,14 +205,12 @@ def main() -> None:
                 ["git", "worktree", "add", "--quiet", "--detach", str(older), options.against], cwd=ROOT, check=True
             )
             versions.insert(0, Version(options.against, older, work / "older"))
-        if options.data:
-            shutil.copytree(options.data, versions[0].data, ignore=shutil.ignore_patterns("run"))
         for number in range(options.rounds):
             for version in versions:
-                if not version.data.exists():  # the older one's, before it has examiners: it brings itself up to date
-                    shutil.copytree(
-                        options.data or versions[0].data, version.data, ignore=shutil.ignore_patterns("run")
-                    )
+                made = [options.data, *(other.data for other in versions if other.data.exists())]
+                if not version.data.exists() and (source := next(filter(None, made), None)):
+                    # The older one's, before it has examiners: it brings itself up to date.
+                    shutil.copytree(source, version.data, ignore=shutil.ignore_patterns("run"))
                 say(f"round {number + 1}, {version.name} ...")
                 version.measure(options.examiners, options.journeys)
     finally:

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from search import heartbeat, media, progress
+from search import heartbeat, media
 from search.bulk import rows_insert
 from search.engine import Answered, Asked, engine
 from search.errors import Refused, Unavailable
@@ -17,6 +17,7 @@ from search.models import LivePointer, Mark, Search, SearchResult
 from search.presentation import Layout, arrange
 from search.query_file import query_keep
 from search.queue import Runner
+from search.retrieval import progress
 from search.retrieval.imaging import ImageRefused
 from search.retrieval.records import Hit
 from search.selectors import live_pointer
@@ -26,8 +27,6 @@ from search.vienna import vienna_suggested
 
 log = logging.getLogger(__name__)
 
-_STEP_SECONDS = 20.0
-"""Longest that one image may take to open, or a batch to be described or compared; then the worker stands still."""
 _FAILED = "The search failed inside the service. Try again; if it fails again, tell the administrator."
 
 
@@ -60,7 +59,7 @@ def _answer(batch: Sequence[Search]) -> None:
             raise Refused("The register is empty: the administrator has to ingest marks first.")
         raise Unavailable("The first parameters are being made.")
     parameters = pointer.parameter_set.unpack()
-    with progress.work(f"{len(batch)} searches from {batch[0].pk} on", limit=_STEP_SECONDS):
+    with progress.work(f"{len(batch)} searches from {batch[0].pk} on"):
         answered = engine.search_many(
             [_asked(search) for search in batch],
             parameters,
@@ -74,8 +73,7 @@ def _answer(batch: Sequence[Search]) -> None:
     ):
         # Between two steps of an upgrade: the weights and the cut of one would judge the similarities of the other.
         raise Unavailable("The parameters for the index that serves are being made.")
-    with progress.work("writing answers", limit=progress.DATABASE_SECONDS):
-        _write(batch, answered, pointer, started)
+    _write(batch, answered, pointer, started)
 
 
 def _asked(search: Search) -> Asked:

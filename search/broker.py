@@ -9,6 +9,8 @@ from kombu.exceptions import OperationalError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from search.retrieval import progress
+
 log = logging.getLogger(__name__)
 
 
@@ -21,7 +23,8 @@ def connect() -> redis.Redis:
 def send(task: Any, *arguments: Any) -> bool:
     """Queue a task with JSON arguments. False when the broker is away: the row waits, a sweep sends it again."""
     try:
-        task.apply_async(arguments, retry=False)
+        with progress.work("telling the broker", limit=progress.BROKER_SECONDS):
+            task.apply_async(arguments, retry=False)
     except (OperationalError, redis.RedisError, OSError) as error:
         log.warning("%s%s waits, the broker does not answer: %s", task.name, arguments, error)
         return False

@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 from django.conf import settings
 
-from search import encoders, progress
+from search import encoders
 from search.errors import Unavailable
+from search.retrieval import progress
 from search.retrieval.decoding import decode_apart
 from search.retrieval.describe import Describer, Description
 from search.retrieval.encoders import WeightsUnusable
@@ -26,7 +28,9 @@ from search.retrieval.vector_store import VectorStore
 
 log = logging.getLogger(__name__)
 
-LOADING_SECONDS = 300
+LOADING_SECONDS = 60
+_TURN_SECONDS = 300
+"""While another thread loads; that one is judged by itself."""
 
 
 class _Eyes:
@@ -177,10 +181,19 @@ class Engine:
         except Unavailable as away:
             log.warning("%s", away)
 
+    @contextmanager
+    def _alone(self, what: str) -> Iterator[None]:
+        with (
+            progress.work(f"waiting for another thread's turn at {what}", limit=_TURN_SECONDS),
+            self._lock,
+            progress.work(what, limit=LOADING_SECONDS),
+        ):
+            yield
+
     def _current(self) -> _Eyes:
         """The weights in use, loaded when the pointer names others than before."""
         wanted = encoders.weights()
-        with progress.work("loading the weights", limit=LOADING_SECONDS), self._lock:
+        with self._alone("loading the weights"):
             if self._eyes is None or self._eyes.weights != wanted:
                 try:
                     self._before, self._eyes = self._eyes, _Eyes(wanted)
@@ -189,8 +202,7 @@ class Engine:
             return self._eyes
 
     def _searcher(self, eyes: _Eyes) -> Searcher:
-        # A new snapshot is read whole: with a million marks that takes longer than a search may.
-        with progress.work("having the snapshot loaded", limit=LOADING_SECONDS), self._lock:
+        with self._alone("loading the snapshot"):
             if eyes.live is None:
                 eyes.live = LiveSearcher(self.snapshots, descriptors_version=eyes.describer.version)
             return eyes.live.get()
@@ -214,7 +226,7 @@ class Engine:
         try:
             return eyes, self._searcher(eyes)
         except SnapshotRefused as refusal:
-            with self._lock:
+            with self._alone("loading the snapshot before"):
                 if self._before is None and isinstance(refusal, OtherDescriptors):
                     self._before = self._eyes_of_live()
                 if self._before is None:

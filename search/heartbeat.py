@@ -25,8 +25,8 @@ import redis
 from django.conf import settings
 from django.db.backends.signals import connection_created
 
-from search import progress
 from search.broker import connect
+from search.retrieval import progress
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from search import heartbeat, progress
+from search import heartbeat
 from search.errors import Overloaded, TooMany, Unavailable
 from search.models import Search
 
@@ -145,7 +145,7 @@ class Runner:
 
     def _drain(self) -> int:
         done = 0
-        while not self._stopping.is_set() and (batch := self._claim()):
+        while not self._stopping.is_set() and (batch := claim()):
             if len(batch) == BATCH:
                 self._wake()
             try:
@@ -159,11 +159,6 @@ class Runner:
                 raise
             done += len(batch)
         return done
-
-    @staticmethod
-    def _claim() -> list[Search]:
-        with progress.work("taking up searches", limit=progress.DATABASE_SECONDS):
-            return claim()
 
     def _put_back(self, batch: Sequence[Search]) -> None:
         """While the database is away they cannot even be put back; left alone they would count as being carried out."""

@@ -8,12 +8,11 @@ from collections.abc import Callable
 import redis
 from django.db import DatabaseError, close_old_connections
 
-from search import progress
+from search.retrieval import progress
 
 log = logging.getLogger(__name__)
 
 SECONDS = 5.0
-_LIMIT_SECONDS = 60.0
 _jobs: dict[str, Callable[[], object]] = {}
 
 
@@ -37,7 +36,7 @@ def start() -> threading.Event:
 def once() -> None:
     """Each job once; what fails now is tried again the next time."""
     for name, job in _jobs.items():
-        with progress.work(name, limit=_LIMIT_SECONDS):
+        with progress.work(name):
             close_old_connections()
             try:
                 job()

@@ -4,7 +4,6 @@ Every step can be killed and repeated: described marks are appended in segments,
 is whole.
 """
 
-import fcntl
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from search.engine import engine
 from search.errors import Refused, Unavailable
 from search.models import Mark
 from search.parameter_sets import parameter_set_ensure
+from search.retrieval import progress
 from search.retrieval.clusters import Clusters, fit_clusters
 from search.retrieval.decoding import decode_apart
 from search.retrieval.encoders import WeightsUnusable
@@ -221,5 +221,5 @@ def _one_builder() -> Iterator[None]:
     folder = Path(settings.TM_DATA_DIR) / "run"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "snapshot.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        progress.hold(file)
         yield

@@ -16,10 +16,10 @@ from typing import Any
 from django.conf import settings
 from django.db import close_old_connections
 
-from search import progress
 from search.broker import send
 from search.engine import Engine
 from search.errors import Unavailable
+from search.retrieval import progress
 from search.retrieval.imaging import decode_picture
 from search.retrieval.probe import Probe
 from search.retrieval.snapshot import Snapshot, SnapshotRefused
@@ -128,7 +128,10 @@ class Upkeep:
             self._engine.look_again()  # somebody has brought its files back
 
     def _ask_and_look(self) -> None:
-        turns = progress.loop("the kept search", limit=300)
+        with progress.work("the kept search") as turns:
+            self._turn_for_ever(turns)
+
+    def _turn_for_ever(self, turns: progress.Work) -> None:
         looked_at = -_LOOK_SECONDS
         while not self._stop.wait(1.0):
             turns.step()

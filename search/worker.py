@@ -7,14 +7,11 @@ from typing import Any
 from celery.signals import task_postrun, task_prerun, worker_init, worker_ready, worker_shutting_down
 from celery.worker.consumer import Consumer as CeleryConsumer
 
-from search import heartbeat, progress, recovery, telemetry
+from search import heartbeat, recovery, telemetry
 from search.answering import runner
 from search.engine import LOADING_SECONDS, engine
+from search.retrieval import progress
 from search.upkeep import Upkeep
-
-_TURN_SECONDS = 10
-_TASK_SECONDS = 10
-_LONG_TASK_SECONDS = 60  # snapshots and tuning write much, and wait until the disk has it
 
 _threads: list[threading.Event] = []
 _turns: list[progress.Work] = []
@@ -63,17 +60,16 @@ def _begin(**_: Any) -> None:
 @worker_ready.connect
 def _watch_the_loop(sender: Any, **_: Any) -> None:
     if heartbeat.role():
-        _turns.append(progress.loop("the loop that takes tasks", limit=_TURN_SECONDS))
+        _turns.append(progress.loop("the loop that takes tasks"))
         sender.timer.call_repeatedly(1.0, _turn)
         _threads.append(recovery.start())
 
 
 @task_prerun.connect
 def _open(task_id: str, task: Any, **_: Any) -> None:
-    """Every task is a piece of work; services open pieces of their own only where they may wait for longer."""
+    """Every task is a piece of work; what may wait for longer than that has pieces of its own."""
     stack = contextlib.ExitStack()
-    limit = _TASK_SECONDS if heartbeat.role() == heartbeat.SEARCH_WORKER else _LONG_TASK_SECONDS
-    stack.enter_context(progress.work(f"{task.name} {task_id}", limit=limit))
+    stack.enter_context(progress.work(f"{task.name} {task_id}"))
     _tasks[task_id] = stack
 
 

@@ -6,10 +6,12 @@ but stops no search (no tuning, no beat, little room on the disk, a snapshot tha
 and makes the service `degraded`. Nothing here waits for a worker: workers tell of themselves with their heartbeats.
 """
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import redis
 from django.conf import settings
 from django.db import DatabaseError
@@ -29,6 +31,9 @@ STALE_SECONDS = 60.0
 _LEAST_BYTES = 20 * 2**20
 """With less room than this an upload may not be kept."""
 _UNKNOWN = "Unknown while the broker does not answer."
+
+_ABOVE = ("what ends is not started again", "what freezes is not noticed")
+"""Without the supervisor, and without `manage.py run`, whose child it is."""
 
 Workers = dict[str, dict[str, Any]]
 
@@ -61,13 +66,14 @@ class Health:
             self.stops.add(part)
 
 
-PARTS = ("database", "broker", "worker", "snapshot", "tuning", "beat", "disk")
+PARTS = ("database", "broker", "worker", "snapshot", "tuning", "beat", "disk", "supervisor")
 
 
 def health() -> Health:
     found = Health(dict.fromkeys(PARTS, "ok"))
     _database(found)
     _disk(found)
+    _supervisor(found)
     try:
         workers = heartbeat.alive()
         found.progress = waiting.progress()
@@ -105,6 +111,18 @@ def _disk(found: Health) -> None:
     free = room.f_bavail * room.f_frsize
     if free < max(_LEAST_BYTES, settings.TM_DISK_FLOOR_MB * 2**20):
         found.say("disk", f"Only {free // 2**20:,} MB are free in {folder}: make room.", stops=free < _LEAST_BYTES)
+
+
+def _supervisor(found: Health) -> None:
+    """The processes above this one, where it is a program of theirs. Nobody but their children could tell."""
+    if not heartbeat.role():
+        return
+    with contextlib.suppress(psutil.Error):
+        above = psutil.Process().parents()[:2]
+        for process, without in zip(above, _ABOVE, strict=False):
+            if process.status() == psutil.STATUS_STOPPED:
+                sentence = f"Process {process.pid} is stopped: {without}. Run `kill -CONT {process.pid}`."
+                found.say("supervisor", sentence, stops=False)
 
 
 def _workers(found: Health, workers: Workers) -> None:

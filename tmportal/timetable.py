@@ -1,5 +1,6 @@
 """Celery beat's scheduler, for times that administrators keep, under a wall clock that may be set."""
 
+import contextlib
 import logging
 import time
 from datetime import timedelta
@@ -8,12 +9,13 @@ from typing import Any
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
-from search import heartbeat, progress
+from search import heartbeat
+from search.retrieval import progress
 
 log = logging.getLogger(__name__)
 
-# Longer than a tick that waits for a locked database.
-_TURN_SECONDS = 45.0
+# Celery asks a broker that is away again after some seconds, half a minute at most, for as long as a task is due.
+_BROKER_SECONDS = 45.0
 _JUMP_SECONDS = 30.0
 _AHEAD = timedelta(minutes=1)
 
@@ -39,11 +41,12 @@ class Scheduler(DatabaseScheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._offset = time.time() - time.monotonic()
+        self._open = contextlib.ExitStack()
         self._turns: progress.Work | None = None
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         if self._turns is None:  # not before: Celery makes schedulers for other ends too
-            self._turns = progress.loop("the loop of beat", limit=_TURN_SECONDS)
+            self._turns = self._open.enter_context(progress.work("the loop of beat"))
             if heartbeat.role():
                 heartbeat.start()
         self._turns.step()
@@ -52,3 +55,7 @@ class Scheduler(DatabaseScheduler):
             log.warning("the clock was set by %.0f s: beat starts again", jumped)
             raise SystemExit(0)  # the supervisor starts it again
         return float(super().tick(*args, **kwargs))
+
+    def _ensure_connected(self) -> Any:
+        with progress.work("beat waiting for the broker", limit=_BROKER_SECONDS):
+            return super()._ensure_connected()

@@ -23,7 +23,8 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from waitress.utilities import Error, RequestEntityTooLarge
 
-from search import heartbeat, progress
+from search import heartbeat
+from search.retrieval import progress
 from search.retrieval.imaging import MAX_BYTES
 from tmportal import env
 
@@ -41,7 +42,6 @@ LONGEST_REFUSED = 256 * 1024**2
 # Within each such time a connection has to move this much or be done; silent for that long, it is closed.
 PATIENCE_SECONDS = 20.0
 LEAST_BYTES = 160 * 1024
-REQUEST_SECONDS = 60.0
 GRACE_SECONDS = 5.0
 
 _SENTENCES = {
@@ -157,7 +157,7 @@ class Channel(HTTPChannel):
         return sent
 
     def service(self) -> None:
-        with progress.work("a request", limit=REQUEST_SECONDS):
+        with progress.work("a request"):
             super().service()
         self.begin()
 
@@ -271,7 +271,7 @@ class Front:
 
     def run(self) -> None:
         """Serve until `stop`; then take nothing new, and end what is at work within its grace."""
-        turns = progress.loop("the event loop of the web server", limit=10)
+        turns = progress.loop("the event loop of the web server")
         while not self.stopping:
             wasyncore.poll2(1, self.map)
             turns.step()

@@ -18,12 +18,12 @@ from django.db import DatabaseError, connections, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from search import progress
 from search.broker import send
 from search.engine import engine
 from search.errors import Conflict, Refused, Unavailable
 from search.heartbeat import Watch
 from search.parameter_sets import parameter_set_create, parameter_set_promote
+from search.retrieval import progress
 from search.retrieval.parameters import Parameters
 from search.retrieval.snapshot import Snapshot
 from search.selectors import live_parameter_set
@@ -61,7 +61,6 @@ Kind = TuningRun.Kind
 MAX_ATTEMPTS = 3
 _HEARTBEAT_SECONDS = 5
 _SILENCE_SECONDS = 30.0
-_STANDS_SECONDS = 60.0  # of waiting, for a slow disk; computing may take longer
 _RESEND_AFTER = timedelta(seconds=60)
 _CLOCKS_DIFFER = timedelta(seconds=30)
 
@@ -315,11 +314,12 @@ def _heart(run: TuningRun) -> Iterator[None]:
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
     try:
-        with progress.work(f"tuning run {run.pk}", limit=_STANDS_SECONDS):
+        with progress.work(f"tuning run {run.pk}"):
             yield
     finally:
         stop.set()
-        thread.join()
+        with progress.work("the last beat of a tuning run", limit=progress.DATABASE_SECONDS):
+            thread.join()
 
 
 def rebased(live: Parameters, snapshot: Snapshot) -> Parameters:

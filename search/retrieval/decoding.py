@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from search.retrieval import _decoder
+from search.retrieval import _decoder, progress
 from search.retrieval.imaging import (
     DESCRIBED_SIDE,
     MAX_PIXELS,
@@ -39,6 +39,7 @@ NEEDS_TIME = "The image needs too much time to open; send a smaller copy."
 _BROKE = "The image breaks the decoder; open it in an image program and save it again as PNG."
 _MANY_PIXELS = 16_000_000
 _START_SECONDS = 60
+_LONGEST_SECONDS = 120.0  # a start and an answer, twice, or others' turns: each of these waits ends by itself
 _LONGEST_SENTENCE = 4096
 _ROOT = Path(__file__).parents[2]
 _ENVIRONMENT = {
@@ -73,6 +74,10 @@ class _Decoder:
         self._lock = threading.Lock()
 
     def ask(self, data: bytes, max_side: int, most_pixels: int, *, patience: float = -1) -> Picture:
+        with progress.work("opening an image", limit=_LONGEST_SECONDS):
+            return self._asked(data, max_side, most_pixels, patience)
+
+    def _asked(self, data: bytes, max_side: int, most_pixels: int, patience: float) -> Picture:
         if not self._lock.acquire(timeout=patience):
             raise DecodersBusy("Other very large images are being opened just now. Try again in a moment.")
         try:

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from search.retrieval import normalise
+from search.retrieval import normalise, progress
 from search.retrieval.description import Description
 from search.retrieval.descriptors import DESCRIPTORS, SET_OF
 from search.retrieval.descriptors.colour import ColourDescriptor
@@ -133,6 +133,7 @@ class Describer:
             jobs += [partial(_column_of, name, one, chunk) for name, one in alone.items()]
         columns: dict[str, list[Any]] = {name: [] for name in (*shared, *alone)}
         for found in self._pool.map(_called, jobs) if self._threads > 1 else map(_called, jobs):
+            progress.step()  # this thread only waits for those of the pool
             for name, column in found.items():
                 columns[name] += column
         return columns

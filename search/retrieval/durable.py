@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from search.retrieval import progress
+
 TEMPORARY = ".tmp"
 """How the name of a file that is not whole yet ends; it begins with a dot."""
 
@@ -78,7 +80,8 @@ def sync(path: Path) -> None:
             return
         raise
     try:
-        os.fsync(handle)
+        with progress.work("keeping a file on the disk", limit=progress.DISK_SECONDS):
+            os.fsync(handle)
     except OSError as error:
         if not folder or error.errno not in _UNSYNCABLE:
             raise

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from search.retrieval import progress
+
 _BLOCK = 1 << 20
 _THREADS = 2
 """Hashing leaves the interpreter alone, so that two files are read at once: 1 GB takes half a second on two cores."""
@@ -56,7 +58,7 @@ def check(folder: Path, stamps: Mapping[str, Mapping[str, Any]], *, pace: Pace |
     """
     check_sizes(folder, stamps)
 
-    def one(name: str) -> None:
+    def one(name: str, pace: Pace | None) -> None:
         try:
             found = file_digest(folder / name, pace)
         except OSError as error:
@@ -66,11 +68,11 @@ def check(folder: Path, stamps: Mapping[str, Mapping[str, Any]], *, pace: Pace |
 
     if pace is not None:
         for name in stamps:
-            one(name)
+            one(name, pace)
         return
     largest_first = sorted(stamps, key=lambda name: -int(stamps[name]["bytes"]))
-    with ThreadPoolExecutor(_THREADS) as threads:
-        for _ in threads.map(one, largest_first):
+    with progress.work("comparing files with their digests") as reading, ThreadPoolExecutor(_THREADS) as threads:
+        for _ in threads.map(lambda name: one(name, lambda _: reading.step()), largest_first):
             pass
 
 

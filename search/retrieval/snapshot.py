@@ -15,7 +15,6 @@ root/
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -26,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from search.retrieval import progress
 from search.retrieval._snapshot_files import (
     FORMAT,
     MakeProbe,
@@ -208,7 +208,7 @@ class SnapshotStore:
     def _turn(self) -> Iterator[None]:
         """One publisher at a time, across processes; the lock goes with the process that holds it."""
         with (self.root / ".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            progress.hold(file)
             yield
 
     def _sweep(self) -> None:

@@ -165,6 +165,21 @@ def execute(service: Service, sql: str, *values: Any) -> int:
         return int(database.execute(sql, values).lastrowid or 0)
 
 
+def evidence_write(service: Service, seed: int) -> None:
+    """The next run promotes a set."""
+    subprocess.run([sys.executable, "-m", "tests.live.evidence", str(seed)], cwd=ROOT, env=service.env, check=True)
+
+
+def run_queue(service: Service) -> int:
+    """The id of a tuning run that waits to be taken up."""
+    return execute(
+        service,
+        "INSERT INTO tuning_tuningrun (kind, state, requested_by, created_at, attempts, progress, searches, reason,"
+        " metrics, gate, candidates, candidates_per_second, encoder)"
+        " VALUES ('manual', 'queued', 'test', datetime('now', '-1 minute'), 0, 0, 0, '', '{}', '{}', 0, 0, '')",
+    )
+
+
 def hold(service: Service, where: str) -> None:
     """Whoever writes `where` from now on is busy with it for minutes, in the middle of the transaction."""
     execute(
@@ -197,16 +212,10 @@ def test_a_killed_tuning_worker_promotes_once_and_history_and_run_agree(
     service: Service, instants: tuple[str, str]
 ) -> None:
     """Killed while it looks for parameters, anywhere in the transaction that closes the run, and right after it."""
-    seed = str(100 * instants.index(instants[0]) + len(instants[0]))
-    subprocess.run([sys.executable, "-m", "tests.live.evidence", seed], cwd=ROOT, env=service.env, check=True)
+    evidence_write(service, seed=100 * instants.index(instants[0]) + len(instants[0]))
     before = live_pointer(service)
     events = query(service, "SELECT COUNT(*) FROM search_parametersetevent")
-    run = execute(
-        service,
-        "INSERT INTO tuning_tuningrun (kind, state, requested_by, created_at, attempts, progress, searches, reason,"
-        " metrics, gate, candidates, candidates_per_second, encoder)"
-        " VALUES ('manual', 'queued', 'test', datetime('now', '-1 minute'), 0, 0, 0, '', '{}', '{}', 0, 0, '')",
-    )
+    run = run_queue(service)
 
     def row(what: str) -> Any:
         return query(service, f"SELECT {what} FROM tuning_tuningrun WHERE id = ?", run)[0][0]

@@ -15,14 +15,16 @@ import pytest
 
 from tests.live.clock import DAY, Clock
 from tests.live.service import Service
-from tests.live.test_kills import QUERY
+from tests.live.test_kills import QUERY, evidence_write, live_pointer, query, run_queue
+from tmportal.data_dir import pid_in
 
 pytestmark = [pytest.mark.kill]
 PROGRAMS = ("search-worker", "tuning-worker", "beat", "web", "broker")
 
 
 def pid(service: Service, program: str) -> int:
-    return int((service.data_dir / "run" / f"{program}.lock").read_text())
+    """0 for an instant while it is being started."""
+    return pid_in(service.data_dir / "run" / f"{program}.lock") or 0
 
 
 def replaced(service: Service, program: str, stopped: int, seconds: float) -> float:
@@ -138,6 +140,22 @@ def test_nothing_outlives_a_killed_supervisor(service: Service) -> None:
     assert service.search(service.token(), QUERY.read_bytes())["status"] == "done"
 
 
+def test_a_supervisor_that_is_stopped_is_named_with_what_to_do(service: Service) -> None:
+    def told() -> str:
+        status, health = service.call("GET", "/api/health/")
+        return str(health["parts"]["supervisor"]) if status == 200 else ""
+
+    assert service.process
+    service.until(lambda: told() == "ok", 60, "health")
+    for process in (int((service.data_dir / "run" / "supervisord.pid").read_text()), service.process.pid):
+        os.kill(process, signal.SIGSTOP)
+        try:
+            service.until(lambda pid=process: f"`kill -CONT {pid}`" in told(), 10, "the stopped process to be named")
+        finally:
+            os.kill(process, signal.SIGCONT)
+        service.until(lambda: told() == "ok", 10, "the supervisor to go on")
+
+
 def test_nobody_else_can_read_what_is_kept(service: Service) -> None:
     entries = [service.data_dir, *service.data_dir.rglob("*")]
     names = {path.name for path in entries}
@@ -194,7 +212,31 @@ def test_a_task_that_hangs_for_ever_costs_its_worker_and_nothing_else(service: S
     path.unlink()
     os.mkfifo(path)
     os.kill(worker, signal.SIGCONT)
-    replaced(service, "search-worker", worker, 40)
+    assert replaced(service, "search-worker", worker, 40) < 15
     path.unlink()
     path.write_bytes(kept)
     assert service.finished(token, made, 90)["status"] == "done"
+
+
+@pytest.mark.slow
+def test_a_tuning_worker_that_freezes_in_the_middle_of_a_run_is_replaced_and_the_run_promotes_once(
+    service: Service,
+) -> None:
+    evidence_write(service, seed=300)
+    before = live_pointer(service)
+    run = run_queue(service)
+
+    def row(what: str) -> Any:
+        return query(service, f"SELECT {what} FROM tuning_tuningrun WHERE id = ?", run)[0][0]
+
+    service.until(lambda: row("state") == "running" and row("progress") > 0, 90, "the run to be at work")
+    stopped = pid(service, "tuning-worker")
+    os.kill(stopped, signal.SIGSTOP)
+    assert replaced(service, "tuning-worker", stopped, 25) < 15
+    assert row("state") == "running" and live_pointer(service) == before
+    service.until(lambda: row("state") not in ("running", "queued"), 150, "another worker to carry out the run")
+    assert (row("state"), row("attempts")) == ("live", 2), row("reason")
+    after = live_pointer(service)
+    assert after[0][0] == row("proposed_id") != before[0][0] == row("base_id")
+    promoted = query(service, "SELECT kind FROM search_parametersetevent WHERE parameter_set_id = ?", after[0][0])
+    assert promoted.count(("live",)) == 1

@@ -1,8 +1,13 @@
 """Beats of progress: what waits too long stands still, what computes or steps does not."""
 
+import hashlib
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +15,9 @@ import redis
 from django.db import connection
 from django.db.backends.sqlite3.base import DatabaseWrapper
 
-from search import heartbeat, progress
+from search import heartbeat
+from search.retrieval import integrity, progress
+from search.retrieval.describe import Describer
 from tests.steps import SteppedClock
 
 
@@ -213,3 +220,72 @@ def test_every_task_is_a_piece_of_work(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "publish_snapshot" in progress.standing()
     worker._shut(task_id="1")
     assert not progress.standing()
+
+
+def test_who_waits_for_another_process_moves_and_gets_its_turn(tmp_path: Path) -> None:
+    """However long the other one builds."""
+    path = tmp_path / "lock"
+    with path.open("w") as theirs:
+        progress.hold(theirs)
+        gone: list[float] = []
+
+        def wait() -> None:
+            with progress.work("a builder", limit=0.5), path.open("w") as ours:
+                progress.hold(ours)
+                gone.append(time.monotonic())
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        for _ in range(12):
+            time.sleep(0.1)
+            assert not progress.standing()
+        assert not gone
+    thread.join(10)
+    assert gone
+
+
+@pytest.mark.parametrize("what", ["a batch", "the digests of files"])
+def test_a_wait_for_threads_of_ones_own_moves_with_them(
+    what: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """This thread computes nothing meanwhile; each part of the whole stays under the limit, their sum does not."""
+    clock = SteppedClock(monkeypatch)
+    stood: list[str] = []
+
+    def part() -> None:
+        clock.now += 6
+        stood.append(progress.standing())
+
+    with progress.work(what):
+        if what == "a batch":
+            describer = object.__new__(Describer)
+            describer._threads, describer._pool = 2, ThreadPoolExecutor(1)
+            describer.components = {}
+            whole = SimpleNamespace(general=SimpleNamespace(name="general"), companions=())
+            whole.describe = lambda chunk: (part(), {"general": list(chunk)})[1]
+            describer._whole_pass = whole
+            for _ in range(4):
+                assert describer._columns([1])["general"] == [1]
+        else:
+            monkeypatch.setattr(integrity, "_THREADS", 1)
+            path = tmp_path / "file"
+            path.write_bytes(bytes(4 * integrity._BLOCK))
+            stamps = {"file": integrity.stamp(path)}
+            update = hashlib.sha256
+            monkeypatch.setattr(integrity.hashlib, "sha256", lambda: Slow(update(), part))
+            integrity.check(tmp_path, stamps)
+    assert len(stood) == 4 and not any(stood)
+
+
+class Slow:
+    """A digest of which each block takes its time."""
+
+    def __init__(self, digest: Any, part: Callable[[], None]) -> None:
+        self.digest, self.part = digest, part
+
+    def update(self, block: Any) -> None:
+        self.part()
+        self.digest.update(block)
+
+    def hexdigest(self) -> str:
+        return str(self.digest.hexdigest())

@@ -9,7 +9,8 @@ from django.utils import timezone
 from django_celery_beat.models import CrontabSchedule, IntervalSchedule, PeriodicTask
 
 from search import recovery
-from search.progress import DATABASE_SECONDS
+from search.retrieval import progress
+from tests.steps import SteppedClock
 from tmportal import timetable
 from tmportal.bootstrap import ensure_schedule
 from tmportal.celery import app
@@ -43,7 +44,28 @@ def test_beat_begins_anew_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(time, "time", lambda days=days: real() + days * 86_400)
         with pytest.raises(SystemExit):
             scheduler.tick()
-    assert timetable._TURN_SECONDS >= DATABASE_SECONDS
+
+
+def test_beat_may_wait_for_the_database_or_the_broker_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SteppedClock(monkeypatch)
+    monkeypatch.setattr(progress, "_chains", {})
+    scheduler = timetable.Scheduler(app=app, lazy=True)
+
+    def tick(*_: Any, **__: Any) -> float:
+        with progress.work("a statement of the database", limit=progress.DATABASE_SECONDS):
+            clock.now += 30
+            assert not progress.standing()
+        return 5.0
+
+    monkeypatch.setattr(timetable.DatabaseScheduler, "tick", tick)
+    monkeypatch.setattr(scheduler, "_offset", time.time() - clock.now)
+    for _ in range(3):
+        assert scheduler.tick() == 5.0
+        monkeypatch.setattr(scheduler, "_offset", time.time() - clock.now)
+        clock.now += 5
+        assert not progress.standing()
+    clock.now += 6
+    assert "the loop of beat" in progress.standing()
 
 
 def test_runs_of_instants_to_come_do_not_stand_for_them() -> None:

@@ -1,27 +1,37 @@
 """Beats of progress, not of life: what a process has open, and whether each piece of it still moves.
 
-    with progress.work("search 7", limit=10) as piece:
+    with progress.work("search 7") as piece:
         ...
         piece.step()
 
 A piece moves while it says so, and while its thread uses the processor: computing may take long, waiting may not. What
 neither steps nor computes for `limit` seconds stands still, and so does what has not stepped for `most`. A piece opened
 inside another one stands for both: only the innermost of a thread is judged, and closing it is a step of the one around
-it. So a wait that may honestly be long (a locked database) has a limit of its own.
+it. So a wait that may honestly be long and ends by itself (a locked database, a disk, another process) has a piece and
+a limit of its own: a restart too many is worse than one that comes late.
 
 `search.heartbeat` beats only while nothing stands still; what stops beating is killed and started again. Times are of
 the monotonic clock: a clock that is set changes nothing here.
 """
 
 import contextlib
+import fcntl
 import itertools
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
+from typing import IO, Any
 
+WAITING_SECONDS = 10.0
+"""Of a wait that nothing excuses. The heart and the watchdog look once a second: another process runs within 15 s."""
 MOST_SECONDS = 3600.0
-# Longer than any statement waits for a locked database (settings.DATABASES).
 DATABASE_SECONDS = 45.0
+"""Longer than any statement waits for a locked database (settings.DATABASES)."""
+DISK_SECONDS = 60.0
+"""Until a busy disk has kept a file; a restart would not speed it up."""
+BROKER_SECONDS = 20.0
+"""Longer than the attempts to tell the broker something (settings.CELERY_BROKER_TRANSPORT_OPTIONS)."""
+_HELD_SECONDS = 0.2
 _COMPUTES = 0.002  # seconds of processor time between two looks (one a second) that are not idleness
 
 
@@ -73,7 +83,7 @@ _serial = itertools.count()
 
 
 @contextlib.contextmanager
-def work(what: str, *, limit: float, most: float = MOST_SECONDS) -> Iterator[Work]:
+def work(what: str, *, limit: float = WAITING_SECONDS, most: float = MOST_SECONDS) -> Iterator[Work]:
     """A piece of work of this thread for as long as the block lasts; limits in seconds."""
     key = threading.get_ident()
     piece = Work(what, limit=limit, most=most, used=_processor_clock())
@@ -85,11 +95,11 @@ def work(what: str, *, limit: float, most: float = MOST_SECONDS) -> Iterator[Wor
         chain.remove(piece)
         if chain:
             chain[-1].step()
-        else:
+        elif _chains.get(key) is chain:
             del _chains[key]
 
 
-def loop(what: str, *, limit: float) -> Work:
+def loop(what: str, *, limit: float = WAITING_SECONDS) -> Work:
     """An endless loop that turns at least every `limit` seconds for as long as the process lives."""
     piece = Work(what, limit=limit, most=limit, used=None)
     _chains["loop", next(_serial)] = [piece]
@@ -101,6 +111,16 @@ def step() -> None:
     chain = _chains.get(threading.get_ident())
     if chain:
         chain[-1].step()
+
+
+def hold(file: IO[Any]) -> None:
+    """Lock the file for as long as it is open; waiting for a process that has it is moving, however long it takes."""
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            step()
+            time.sleep(_HELD_SECONDS)
 
 
 def standing() -> str:
