@@ -1,8 +1,8 @@
 """What shows that a process gets on: a counter in a file for the watchdog beside it, and in the broker for everyone.
 
-It counts on only while nothing in the process stands still (search.progress). Nobody compares clocks: whoever watches
-looks for how long, by its own monotonic clock, a counter has not changed. So a clock that is set neither kills the
-living nor keeps the dead alive, although the broker forgets keys by the clock of its machine.
+It counts on only while nothing in the process stands still (search.retrieval.progress). Nobody compares clocks: whoever
+watches looks for how long, by its own monotonic clock, a counter has not changed. So a clock that is set neither kills
+the living nor keeps the dead alive, although the broker forgets keys by the clock of its machine.
 """
 
 import atexit
