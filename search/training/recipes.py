@@ -16,7 +16,7 @@ SHARES: Mapping[str, float] = MappingProxyType(
 """Of the pairs in a batch. The cleaned families are most like what an examiner meets, so they come most often."""
 
 LONG_SHARES: Mapping[str, float] = MappingProxyType(
-    {"family": 0.16, "brand": 0.32, "variant": 0.22, "concept": 0.08, "alone": 0.16, "word": 0.06}
+    {"family": 0.12, "brand": 0.34, "variant": 0.24, "concept": 0.1, "alone": 0.14, "word": 0.06}
 )
 """For a long run, which would learn the few cleaned families by heart."""
 
