@@ -2,6 +2,8 @@
 
     python benchmarks/build_families.py --split val --distractors 4000 --out DIR [--package TARBALL_OR_DIR]
 
+`final` is for the leaderboard, once a release: nothing is trained, fitted or chosen on it. Its pool is that of `val`.
+
 Every member of a family is a query `<instance>-<group>.png`; the pool holds marks of other brands. The same
 arguments give the same bytes. A build that was stopped goes on where it was.
 """
@@ -41,7 +43,7 @@ from benchmarks.iconify import (  # noqa: E402
     render_mark,
     svg_document,
 )
-from benchmarks.iconify.families import DATA, Member, family_brands, final_of  # noqa: E402
+from benchmarks.iconify.families import DATA, Member, family_brands, final_of, load_final  # noqa: E402
 from benchmarks.iconify.names import BrandFilter  # noqa: E402
 from benchmarks.iconify.select import brands_kept_out  # noqa: E402
 from benchmarks.iconify.training_marks import choose  # noqa: E402
@@ -184,7 +186,7 @@ def _named_in(args: argparse.Namespace) -> list[Path]:
 def build_all(args: argparse.Namespace) -> dict[str, Any]:
     """Build the directory and return its manifest."""
     splits, reserved = load_families(args.families), load_reserved(args.reserved)
-    families = splits[args.split]
+    families = load_final(args.families) if args.split == "final" else splits[args.split]
     if any(member in reserved or member[0] in WITHHELD_PACKS for member in families.members()):
         raise PackageError(f"{args.families} names marks that are reserved.")
     package = open_package(args.package, cache=ROOT / "build")
@@ -199,7 +201,8 @@ def build_all(args: argparse.Namespace) -> dict[str, Any]:
     prepare(args.out, identity)
     packs = {pack.prefix: pack for pack in package.packs(without=WITHHELD_PACKS)}
     kept_out = brands_kept_out(family_brands(args.families), reserved)
-    candidates = pool_candidates(list(packs.values()), split=args.split, kept_out=kept_out, reserved=reserved)
+    of_split = "train" if args.split == "train" else "val"
+    candidates = pool_candidates(list(packs.values()), split=of_split, kept_out=kept_out, reserved=reserved)
     if args.fill:
         candidates += _unseen(list(packs.values()), splits, kept_out, reserved)
     with multiprocessing.Pool(args.jobs) as workers:
@@ -229,11 +232,11 @@ def build_all(args: argparse.Namespace) -> dict[str, Any]:
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--split", required=True, choices=("train", "val"))
+    parser.add_argument("--split", required=True, choices=("train", "val", "final"))
     parser.add_argument("--distractors", required=True, type=int, help="marks in the pool")
     parser.add_argument("--out", required=True, type=Path, help="directory outside git")
     parser.add_argument(
-        "--fill", action="store_true", help="val: when its own marks run out, go on with marks never trained on"
+        "--fill", action="store_true", help="val, final: when its own marks run out, go on with marks never trained on"
     )
     parser.add_argument("--size", type=int, default=256, help="longest side in pixels (256)")
     parser.add_argument("--package", type=Path, help="npm tarball or directory; fetched if left out")
@@ -241,8 +244,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--families", type=Path, default=DATA / "families.json")
     parser.add_argument("--reserved", type=Path, default=DATA / "reserved.txt")
     args = parser.parse_args(argv)
-    if args.fill and args.split != "val":
-        parser.error("--fill belongs to --split val")
+    if args.fill and args.split == "train":
+        parser.error("--fill belongs to --split val and --split final")
     if args.distractors < 0 or args.jobs < 1 or args.size < 32:
         parser.error("--distractors must be 0 or more, --jobs 1 or more, --size 32 or more")
     return args

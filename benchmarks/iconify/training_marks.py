@@ -10,7 +10,7 @@ from benchmarks.iconify.families import Member
 from benchmarks.iconify.names import brand_key
 from benchmarks.iconify.select import BRAND_PACKS, kept_from_training, seeded
 
-VARIANTS, CONCEPTS, ALONE_MARKS = 4000, 2500, 6000
+VARIANTS, CONCEPTS, ALONE_MARKS = 12_000, 6000, 8000
 """How many families of one drawing, families of one subject, and marks alone the shipped encoder was trained on."""
 
 _MOST = 6  # members of one family: large ones are much the same drawing again

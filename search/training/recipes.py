@@ -106,18 +106,19 @@ RECIPES: Mapping[str, Recipe | MomentumRecipe] = MappingProxyType(
                 frozen=2,
                 chunk=32,
             ),
-            # For one GPU: nothing frozen, batches that fill it, strangers of earlier steps.
+            # For one GPU. With more than twice the rate, half of a batch hard and a memory of earlier strangers, all
+            # vectors fell together once hard batches began.
             Recipe(
                 "gpu",
-                steps=3000,
-                sides=((0, 128), (1800, 160)),
+                steps=2039,
+                sides=((0, 128), (917, 160)),
                 pairs=512,
                 shares=LONG_SHARES,
-                rate=5e-4,
-                projection_rate=1e-3,
+                rate=2e-4,
+                projection_rate=4e-4,
                 warm_up=200,
-                hard_from=300,
-                memory=8192,
+                hard=0.3,
+                hard_from=700,
                 average=0.998,
                 chunk=1024,
             ),

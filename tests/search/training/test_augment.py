@@ -8,17 +8,21 @@ import pytest
 from search.training.augment import (
     CHANGES,
     COPYIST,
+    JOINS,
     Copyist,
     centred,
+    contours,
     fill,
     frame,
     mirror,
     one_part,
     outline,
+    photograph,
     recolour,
     reverse_in_shape,
     strokes,
 )
+from search.training.surroundings import Material, add_device, add_word
 from tests.search.training.conftest import shape
 
 
@@ -37,6 +41,50 @@ def test_every_change_gives_a_picture_with_ink(name: str) -> None:
         assert changed.dtype == np.uint8
         assert changed.ndim == 2
         assert (changed < 200).any()
+
+
+def word(wide: int = 120) -> np.ndarray:
+    text = np.full((30, wide), 255, np.uint8)
+    text[5:25, 4 : wide - 4 : 6] = 40
+    return text
+
+
+@pytest.mark.parametrize("name", JOINS)
+@pytest.mark.parametrize("material", [Material(), Material([word()], np.stack([shape(2, 20), shape(3, 20)]))])
+def test_what_is_put_beside_a_mark_leaves_the_mark_whole(name: str, material: Material) -> None:
+    disc = shape(0, 25)
+    for seed in range(12):
+        joined = JOINS[name](disc, rng(seed), material)
+        placed = [
+            joined[y : y + 64, x : x + 64] for y in range(joined.shape[0] - 63) for x in range(joined.shape[1] - 63)
+        ]
+        assert any(np.array_equal(window, disc) for window in placed)
+
+
+def test_some_words_make_the_mark_a_small_part_of_the_whole() -> None:
+    shares = [ink(shape(0, 25)) / add_word(shape(0, 25), rng(seed), Material([word()])).size for seed in range(60)]
+    assert min(shares) < 0.5 * max(shares)
+
+
+def test_another_device_comes_from_the_material_alone() -> None:
+    disc = shape(0, 25)
+    assert np.array_equal(add_device(disc, rng(), Material()), disc)
+    assert ink(add_device(disc, rng(), Material(devices=np.stack([shape(2, 20)])))) > ink(disc)
+
+
+def test_contours_are_lines_inside_the_mark_too() -> None:
+    ring = shape(0, 25)
+    ring[26:38, 26:38] = 255
+    lines = contours(ring, rng())
+    assert lines[20, 32] == 255 and (lines[32] < 128).sum() >= 4
+    assert np.array_equal(contours(np.full((64, 64), 255, np.uint8), rng()), np.full((64, 64), 255, np.uint8))
+
+
+def test_a_photograph_moves_the_corners_and_keeps_the_paper_white() -> None:
+    square = shape(5, 25)
+    seen = photograph(square, rng(4))
+    assert not np.array_equal(seen < 128, square < 128)
+    assert 0.3 < (seen == 255).mean() < 0.8
 
 
 def test_outline_empties_the_inside() -> None:

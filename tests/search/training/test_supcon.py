@@ -43,6 +43,20 @@ def test_an_ignored_pair_does_not_push() -> None:
     assert float(with_care) < float(supervised_contrastive(AXES, families, temperature=0.5))
 
 
+def test_families_of_one_subject_do_not_push_each_other() -> None:
+    families, subjects = torch.tensor([1, 1, 2, 3]), torch.tensor([7, 7, 7, -1])
+    plain = float(supervised_contrastive(AXES, families, temperature=0.5))
+    unknown = float(supervised_contrastive(AXES, families, temperature=0.5, subjects=torch.full((4,), -1)))
+    assert unknown == pytest.approx(plain), "what nobody knows is no subject"
+    assert float(supervised_contrastive(AXES, families, temperature=0.5, subjects=subjects)) < plain
+    memory = Memory(8, 2)
+    memory.add(AXES[:1], torch.tensor([9]), torch.tensor([7]))
+    alone = supervised_contrastive(AXES, families, temperature=0.5, subjects=subjects)
+    assert float(
+        supervised_contrastive(AXES, families, temperature=0.5, subjects=subjects, memory=memory)
+    ) == pytest.approx(float(alone))
+
+
 def test_a_memory_adds_strangers_but_not_of_the_own_family() -> None:
     families = torch.tensor([1, 1, 2, 3])
     plain = float(supervised_contrastive(AXES, families, temperature=0.5))

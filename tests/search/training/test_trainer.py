@@ -78,6 +78,25 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(marks: TrainingMarks, t
     assert torch.equal(weights(whole), weights(resumed))
 
 
+def test_batches_made_by_processes_are_those_made_in_a_thread(marks: TrainingMarks, tmp_path: Path) -> None:
+    recipe = replace(RECIPE, hard=0)  # hard batches are drawn from what was learnt when they are drawn
+    alone, shared = trainer(marks, recipe), trainer(marks, recipe)
+    losses: list[float] = []
+    shared.run(tmp_path / "b", report=lambda step, figures: losses.append(figures["loss"]), workers=2)
+    assert losses == run(alone, tmp_path / "a")
+    assert torch.equal(weights(alone), weights(shared))
+
+
+def test_a_checkpoint_of_an_older_version_begins_anew(marks: TrainingMarks, tmp_path: Path) -> None:
+    run(trainer(marks), tmp_path, until=2)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    del state["layout"]
+    torch.save(state, tmp_path / "checkpoint.pt")
+    again = trainer(marks)
+    assert not again.load(tmp_path)
+    assert again.step == 0
+
+
 def test_a_checkpoint_of_another_recipe_is_refused(marks: TrainingMarks, tmp_path: Path) -> None:
     run(trainer(marks), tmp_path, until=1)
     with pytest.raises(ValueError, match="of recipe 'smoke'"):
