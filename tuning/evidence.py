@@ -12,6 +12,7 @@ from search.retrieval.parameters import Parameters
 from search.retrieval.similarity import named_table
 from tuning.decision_table import UNDECIDED
 from tuning.feedback_objective import LoggedSearch
+from tuning.held_out import held_out_digests
 from tuning.models import ClusterDecision, TuningRun
 
 
@@ -41,9 +42,14 @@ def fresh_conclusions(live: Parameters, until: datetime) -> QuerySet[Conclusion]
     """Conclusions that no decision has used yet and that fit the live descriptors and clusters.
 
     Similarities under another calibration or other descriptors do not compare, so such searches are left out, and
-    so are those whose list was drafted from two sets: they say which is better, not how good the live one is.
+    so are those whose list was drafted from two sets: they say which is better, not how good the live one is. A search
+    for a held-out picture is left out too: the gate judges by it.
     """
-    return conclusions_between(None, until).filter(_fitting(live), _unused(live))
+    return _learnable(until).filter(_fitting(live), _unused(live))
+
+
+def _learnable(until: datetime) -> QuerySet[Conclusion]:
+    return conclusions_between(None, until).exclude(search__image_sha256__in=held_out_digests())
 
 
 def _fitting(live: Parameters) -> Q:
@@ -74,7 +80,7 @@ def logged_searches(live: Parameters, until: datetime, *, names: tuple[str, ...]
 
 def earlier_searches(live: Parameters, until: datetime, *, names: tuple[str, ...], most: int) -> list[LoggedSearch]:
     """The latest `most` searches that a run has decided by already: they still say which parameters agree."""
-    fitting = conclusions_between(None, until).filter(_fitting(live))
+    fitting = _learnable(until).filter(_fitting(live))
     used = fitting.exclude(pk__in=fresh_conclusions(live, until).values("pk"))
     latest = list(used.order_by("-id").values_list("pk", flat=True)[:most])
     found = Conclusion.objects.filter(pk__in=latest).select_related("search").order_by("id")

@@ -1,6 +1,8 @@
 """Concluded searches as the policy reads them: order as shown, plain ones, propensities, drafted ones left out."""
 
+import hashlib
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -102,3 +104,20 @@ def test_with_few_slots_every_place_counts_the_same(examiner: Any) -> None:
     audited(examiner, [0, 30], [True, False])
     assert propensity_at(timezone.now()).is_flat and Impression.objects.filter(audit=True).count() == 2
     assert propensity_at(timezone.now() - timedelta(days=1)).changes == 0
+
+
+def test_a_search_for_a_held_out_picture_is_no_evidence(examiner: Any, settings: Any, tmp_path: Path) -> None:
+    settings.TM_HELD_OUT = tmp_path
+    for folder in ("queries", "pool"):
+        (tmp_path / folder).mkdir()
+    for file in ("queries/1-1.png", "queries/2-1.png", "pool/other.png"):
+        (tmp_path / file).write_bytes(Path(file).name.encode())
+    shown = [hashlib.sha256(name).hexdigest() for name in (b"2-1.png", b"another")]
+    for digest in shown:
+        search = made(examiner, [0.9, 0.7], image_sha256=digest)
+        page_seen(search=search, page=1, user=examiner)
+        search_conclude(search=search, kind="done", user=examiner)
+    assert [one.key for one in logged()] == shown[1:]
+    assert [one.searches for one in evidence_so_far()] == [1]
+    (tmp_path / "queries" / "1-1.png").write_bytes(b"another")
+    assert not logged()
