@@ -128,6 +128,8 @@ def efficientnet_lite0(weights: Path | None = None) -> EfficientNetLite0:
 
 
 BACKBONES = {"resnet50": resnet50, "efficientnet-lite0": efficientnet_lite0}
+PACKAGED = frozenset({"efficientnet-lite0"})
+"""Backbones whose ImageNet weights come as a package."""
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from search.training.backbones import PACKAGED
 from search.training.dataset import TrainingMarks
 from search.training.loop import CHECKPOINT
 from search.training.momentum import MomentumRecipe, MomentumTrainer
@@ -24,15 +26,23 @@ def start(
     *,
     device: str = "cpu",
     weights: Path | None = None,
+    from_random: bool = False,
 ) -> Trainer | MomentumTrainer:
     """A run at step 0, or at the checkpoint in `out`. Raises ValueError for another recipe's checkpoint.
 
-
-    weights: an encoder's .safetensors to go on from; None starts from ImageNet. Raises WeightsUnusable.
+    weights: a file to start from, an encoder's .safetensors or for a recipe of the paper its backbone's; None starts
+    from the ImageNet weights that come as a package. from_random: a backbone that has none may start by chance.
+    Raises WeightsUnusable, and ValueError where a backbone has no weights and may not start by chance.
     """
     torch.manual_seed(recipe.seed)
     if isinstance(recipe, Recipe):
         return start_supervised(marks, recipe, out, device=device, weights=weights)
+    recipe = replace(recipe, weights=weights or recipe.weights)
+    if recipe.backbone not in PACKAGED and recipe.weights is None and not from_random:
+        raise ValueError(
+            f"The ImageNet weights of {recipe.backbone} come in no package: give a file with --weights, or say "
+            "--from-random, which is not what the paper did."
+        )
     run = MomentumTrainer(marks, recipe, device=device)
     run.load(out)
     return run

@@ -34,6 +34,13 @@ class Command(SentenceCommand):
         parser.add_argument("--val", type=Path, metavar="DIR", help="queries/ and pool/ to measure on meanwhile")
         parser.add_argument("--val-pool", type=int, default=3000, help="marks of that pool")
         parser.add_argument("--validate-every", type=int, default=250, metavar="STEPS")
+        parser.add_argument(
+            "--weights", type=Path, help="start from this encoder, or the paper's backbone from this file"
+        )
+        parser.add_argument(
+            "--from-random", action="store_true", help="a backbone without a package may start by chance"
+        )
+        parser.add_argument("--workers", type=int, default=0, help="processes that make the pictures (0: a thread)")
         parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where there is one")
         parser.add_argument("--threads", type=int, default=2)
         add_by(parser)
@@ -83,7 +90,14 @@ class Command(SentenceCommand):
         out: Path = options["out"] or Path("build") / f"encoder-{recipe.name}"
         try:
             marks = TrainingMarks.load(options["data"])
-            trainer = start(marks, recipe, out, device=options["device"] or device_name())
+            trainer = start(
+                marks,
+                recipe,
+                out,
+                device=options["device"] or device_name(),
+                weights=options["weights"],
+                from_random=options["from_random"],
+            )
             measure = (
                 _measure(options["val"], options["val_pool"], recipe.side(recipe.steps)) if options["val"] else None
             )
@@ -105,7 +119,7 @@ class Command(SentenceCommand):
                 bar.set_postfix(loss=f"{figures['loss']:.3f}")
                 bar.update()
 
-            trainer.run(out, report=report)
+            trainer.run(out, report=report, workers=options["workers"])
         what = f"the checkpoint is in {out}"
         if isinstance(trainer, Trainer):
             what = f"{export_run(trainer, out, source=marks.source)} and its model card can be used"
