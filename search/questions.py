@@ -10,7 +10,6 @@ import redis
 
 from search.broker import connect, send
 from search.errors import Conflict, NotAllowed, NotThere, Refused, Unavailable
-from search.retrieval import progress
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ def ask(task: Any, *arguments: Any) -> dict[str, Any]:
     if not send(task, ticket, *arguments):
         raise Unavailable(_AWAY)
     try:
-        with progress.work("waiting for a worker's answer", limit=2 * _PATIENCE_SECONDS), connect_patient() as client:
+        with connect_patient() as client:
             found = client.blpop([_KEY + ticket], timeout=_PATIENCE_SECONDS)
     except redis.RedisError:
         raise Unavailable(_AWAY) from None

@@ -57,7 +57,9 @@ def describe_marks(waiting: Sequence[tuple[str, str, Picture]]) -> None:
     """Describe (number, SHA-256, picture) and keep it as one segment."""
     if waiting:
         descriptions = engine.describer.describe([picture for _, _, picture in waiting])
-        engine.vectors.append([DescribedMark(n, d, x) for (n, d, _), x in zip(waiting, descriptions, strict=True)])
+        marks = [DescribedMark(n, d, x) for (n, d, _), x in zip(waiting, descriptions, strict=True)]
+        with progress.work("writing described marks", limit=progress.DISK_SECONDS):
+            engine.vectors.append(marks)
 
 
 def describe_missing(steps: Steps = lambda done, of: None) -> int:
@@ -128,15 +130,16 @@ def _publish(recluster: bool, steps: Steps) -> str:
         if not records:
             raise Refused("The register is empty: ingest marks first (`manage.py ingest`).")
         try:
-            snapshot_id = engine.snapshots.publish(
-                records=engine.vectors,
-                metadata=records,
-                calibration=encoders.calibration(),
-                descriptors_version=engine.describer.version,
-                clusters=_new_clusters(records) if recluster else None,
-                hash_head=_hash_head(),
-                probe=_probe(records),
-            )
+            with progress.work("writing a snapshot", limit=progress.DISK_SECONDS):
+                snapshot_id = engine.snapshots.publish(
+                    records=engine.vectors,
+                    metadata=records,
+                    calibration=encoders.calibration(),
+                    descriptors_version=engine.describer.version,
+                    clusters=_new_clusters(records) if recluster else None,
+                    hash_head=_hash_head(),
+                    probe=_probe(records),
+                )
             break
         except SegmentsDamaged as damage:
             log.error("%s", damage)  # what was set aside is missing now, and is described in the next round

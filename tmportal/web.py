@@ -42,6 +42,9 @@ LONGEST_REFUSED = 256 * 1024**2
 # Within each such time a connection has to move this much or be done; silent for that long, it is closed.
 PATIENCE_SECONDS = 20.0
 LEAST_BYTES = 160 * 1024
+# Longer than work of a worker may wait: with a hundred examiners at once on a busy machine a request may take its time,
+# and a restart costs all the others theirs.
+REQUEST_SECONDS = 60.0
 GRACE_SECONDS = 5.0
 
 _SENTENCES = {
@@ -157,7 +160,7 @@ class Channel(HTTPChannel):
         return sent
 
     def service(self) -> None:
-        with progress.work("a request"):
+        with progress.work("a request", limit=REQUEST_SECONDS):
             super().service()
         self.begin()
 

@@ -11,6 +11,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from search.retrieval import progress
@@ -20,6 +21,9 @@ TEMPORARY = ".tmp"
 
 _UNSYNCABLE = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EROFS}
 """Folders that are not ours to open, and file systems that sync no folders."""
+
+_keeping = partial(progress.work, "keeping a file on the disk", limit=progress.DISK_SECONDS)
+"""Not only syncing waits for a busy disk: so does whoever makes or renames a file."""
 
 _named: set[tuple[str, int, int]] = set()
 """Folders (path, device, inode) whose names this process has synced, up to the root."""
@@ -33,12 +37,13 @@ def whole_file(path: Path, *, mode: int = 0o666, synced: bool = True) -> Iterato
     """
     make_folder(path.parent, synced=synced)
     hidden = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}{TEMPORARY}")
-    try:
-        os.close(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
-        yield hidden
-        put(hidden, path, synced=synced)
-    finally:
-        hidden.unlink(missing_ok=True)
+    with _keeping():
+        try:
+            os.close(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+            yield hidden
+            put(hidden, path, synced=synced)
+        finally:
+            hidden.unlink(missing_ok=True)
 
 
 def put(hidden: Path, path: Path, *, synced: bool = True) -> None:
@@ -59,7 +64,8 @@ def write_whole(path: Path, data: bytes | str, *, mode: int = 0o666, synced: boo
 def make_folder(folder: Path, *, synced: bool = True) -> None:
     """`mkdir -p` of which a power cut takes nothing back, not even what another process has made a moment ago."""
     folder = folder.absolute()
-    folder.mkdir(parents=True, exist_ok=True)
+    with _keeping():
+        folder.mkdir(parents=True, exist_ok=True)
     found = folder.stat()
     key = (str(folder), found.st_dev, found.st_ino)
     if not synced or key in _named:
@@ -80,7 +86,7 @@ def sync(path: Path) -> None:
             return
         raise
     try:
-        with progress.work("keeping a file on the disk", limit=progress.DISK_SECONDS):
+        with _keeping():
             os.fsync(handle)
     except OSError as error:
         if not folder or error.errno not in _UNSYNCABLE:

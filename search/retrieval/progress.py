@@ -17,9 +17,12 @@ the monotonic clock: a clock that is set changes nothing here.
 import contextlib
 import fcntl
 import itertools
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Hashable, Iterator
+from pathlib import Path
 from typing import IO, Any
 
 WAITING_SECONDS = 10.0
@@ -125,17 +128,26 @@ def hold(file: IO[Any]) -> None:
 
 def standing() -> str:
     """What stands still, in words; empty while everything moves."""
-    found = [(piece.what, piece.stands()) for piece in _innermost()]
-    return "; ".join(f"{what} has not moved on for {seconds:.0f} s" for what, seconds in found if seconds)
+    found = [(thread, piece.what, piece.stands()) for thread, piece in _innermost()]
+    return "; ".join(
+        f"{what} has not moved on for {seconds:.0f} s{_place(thread)}" for thread, what, seconds in found if seconds
+    )
+
+
+def _place(thread: Hashable) -> str:
+    """Where a thread is, innermost last; nothing of a loop."""
+    frame = sys._current_frames().get(thread) if isinstance(thread, int) else None
+    calls = [f"{Path(call.filename).name}:{call.lineno} {call.name}" for call in traceback.extract_stack(frame, 8)]
+    return f" ({', '.join(calls)})" if frame else ""
 
 
 def excuse() -> None:
     """The process itself was stopped for a while: nothing in it could move."""
-    for piece in _innermost():
+    for _, piece in _innermost():
         piece.step()
 
 
-def _innermost() -> list[Work]:
-    """Of every chain. Without a lock, for which all threads would queue at every statement of the database: a chain is
-    changed by its own thread alone, and the interpreter copies the list of them in one go."""
-    return [piece for chain in list(_chains.values()) for piece in chain[-1:]]
+def _innermost() -> list[tuple[Hashable, Work]]:
+    """Of every chain, with its thread. Without a lock, for which all threads would queue at every statement of the
+    database: a chain is changed by its own thread alone, and the interpreter copies the list of them in one go."""
+    return [(thread, piece) for thread in list(_chains) for piece in _chains.get(thread, [])[-1:]]
