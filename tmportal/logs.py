@@ -46,7 +46,9 @@ def config(*, level: str, as_json: bool) -> dict[str, Any]:
 
 def formatter(*, as_json: bool) -> structlog.stdlib.ProcessorFormatter:
     """What turns a record, its extra facts and the ids of the moment into a line."""
-    drawn: list[Any] = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0)]
+    # A traceback as Python writes it: where `rich` is installed the default draws every local variable, passwords too.
+    plain = structlog.dev.plain_traceback
+    drawn: list[Any] = [structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0, exception_formatter=plain)]
     if as_json:
         drawn = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
     return structlog.stdlib.ProcessorFormatter(

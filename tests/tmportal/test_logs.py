@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -82,6 +83,16 @@ def test_a_commands_line_is_readable_and_has_the_facts() -> None:
     record.seconds = 1.5
     line = logs.formatter(as_json=False).format(record)
     assert "warning" in line and "a.b" in line and "seconds=1.5" in line
+
+
+def test_a_commands_traceback_shows_no_values() -> None:
+    secret = "hunter" + "2"
+    try:
+        raise ValueError("torn")
+    except ValueError:
+        record = logging.LogRecord("a.b", logging.ERROR, __file__, 1, "bad", (), sys.exc_info())
+    line = logs.formatter(as_json=False).format(record)
+    assert "Traceback" in line and "ValueError: torn" in line and secret not in line
 
 
 @shared_task(name="tests.whole")
