@@ -26,11 +26,18 @@ def live_set(*, threshold: float = 0.8) -> ParameterSet:
 
 
 def mark(number: str) -> Mark:
-    made, _ = Mark.objects.get_or_create(
-        number=number,
-        defaults={"name": f"Mark {number}", "image": f"marks/{number}", "image_sha256": number, "nice_classes": [9]},
-    )
-    return made
+    return marks_of([number])[0]
+
+
+def marks_of(numbers: Sequence[str]) -> list[Mark]:
+    """The marks of these numbers, made where there are none."""
+    known = Mark.objects.in_bulk(numbers, field_name="number")
+    for number in numbers:
+        if number not in known:
+            known[number] = Mark.objects.create(
+                number=number, name=f"Mark {number}", image=f"marks/{number}", image_sha256=number, nice_classes=[9]
+            )
+    return [known[number] for number in numbers]
 
 
 def done_search(
@@ -48,10 +55,11 @@ def done_search(
         parameter_set=live_set(threshold=threshold), snapshot="s1", cluster=cluster, threshold=threshold,
         count=len(scores), scanned=len(scores),
     )  # fmt: skip
+    marks = marks or marks_of([f"M{rank}" for rank in range(1, len(scores) + 1)])
     SearchResult.objects.bulk_create(
         SearchResult(
             search=search,
-            mark=marks[rank - 1] if marks else mark(f"M{rank}"),
+            mark=marks[rank - 1],
             rank=rank,
             position=rank,
             score=score,
