@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.live.clock import Clock
-from tests.live.service import Service
+from tests.live.service import MARKS, Service
 from tests.live.test_kills import held_out_write
 
 
@@ -17,12 +17,12 @@ def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock | None:
     return None
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory, clock: Clock | None) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("live")
     held_out_write(folder / "held-out")
-    environment = {"TM_DEMO_LIMIT": "120", "TM_HELD_OUT": str(folder / "held-out"), **(clock.env if clock else {})}
-    service = Service(folder / "data", **environment)
+    environment = {"TM_HELD_OUT": str(folder / "held-out"), **(clock.env if clock else {})}
+    service = Service(folder / "data", TM_DEMO_LIMIT=str(MARKS), TM_VERIFY_SECONDS="1", **environment)
     service.start()
     yield service
     service.stop()

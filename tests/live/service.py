@@ -17,6 +17,8 @@ from typing import Any
 import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
+MARKS = 80
+"""In the register of the service that the tests share."""
 
 
 class Service:

@@ -1,6 +1,7 @@
 """Damage to the files of the index, and data of another release, with the whole service: never a silently changed list.
 
-Each test begins with a service that answers, and leaves one that does. `make e2e` runs those too that are slow.
+Each test begins with a service that answers, and leaves one that does. They come before the tests after which other
+parameters are live: data described again begin with the first ones. `make e2e` runs those too that are slow.
 """
 
 import gzip
@@ -8,27 +9,19 @@ import json
 import re
 import sqlite3
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from search.retrieval.integrity import seal
-from tests.live.service import ROOT, Service
+from tests.live.service import MARKS, ROOT, Service
 
 pytestmark = [pytest.mark.kill]
 DEMO = ROOT / "search" / "demo"
 QUERY = sorted((DEMO / "queries").glob("*"))[0]
 Listed = list[tuple[str, float]]
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("whole") / "data", TM_DEMO_LIMIT="80", TM_VERIFY_SECONDS="1")
-    service.start()
-    yield service
-    service.stop()
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +160,7 @@ def test_data_of_other_descriptors_are_described_again_while_searches_wait_and_s
     assert "Searches wait. " in service.output.read_text()
     done = service.finished(token, waiting["id"], 60)
     assert listed(service, token, done) == right
-    assert done["message"] and any("of 80 marks" in sentence and "left" in sentence for sentence in said), said
+    assert done["message"] and any(f"of {MARKS} marks" in sentence and "left" in sentence for sentence in said), said
     assert any(sentence.endswith("Your search is kept and starts by itself.") for sentence in said), said
     with sqlite3.connect(service.data_dir / "tmportal.sqlite3") as database:
         sets = database.execute("SELECT parameters FROM search_parameterset ORDER BY id").fetchall()
