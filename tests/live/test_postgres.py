@@ -52,6 +52,8 @@ def test_the_database_tests_pass_on_postgresql(postgres: str) -> None:
         *[suite for suite in SUITES if (ROOT / suite).exists()],
         "--ignore=tests/search/retrieval",
         "--ignore=tests/search/training",
+        "-p",
+        "tests.live.database_only",
         "-m",
         "not slow and not gpu",
     )
