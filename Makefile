@@ -51,8 +51,10 @@ contracts: setup-dev
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	TM_HTTPS=1 $(BIN)/python manage.py check --deploy --fail-level WARNING
 
+# So many processes, each of which takes a file of tests at a time; the longest come first (tests/conftest.py).
+PROCESSES ?= 2
 unit: setup-dev
-	$(BIN)/pytest -m "not gpu and not slow"
+	$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder -m "not gpu and not slow"
 
 e2e: setup-dev
 	$(BIN)/pytest -m "e2e or kill" tests

@@ -17,6 +17,12 @@ from tmportal.accounts.services import role_set
 MARKS = 40
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start a service take longest, so they begin: other processes have other files to do meanwhile."""
+    first = {"live": 0, "e2e": 1}
+    items.sort(key=lambda item: first.get(item.path.parent.name, 2))
+
+
 @pytest.fixture
 def make_user(db: Any) -> Any:
     def make(name: str, role: str | None = EXAMINER) -> Any:

@@ -13,4 +13,4 @@ os.environ["TM_DATA_DIR"] = _folder
 os.environ["TM_LOG_LEVEL"] = "WARNING"
 for _name in ("REDIS_URL", "TM_HTTPS", "TM_HELD_OUT", "TM_ROLE"):
     os.environ.pop(_name, None)
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
