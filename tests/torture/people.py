@@ -48,8 +48,8 @@ class Person(threading.Thread, abc.ABC):
 class Examiner(Person):
     """One journey after another: upload, wait, look, select, report."""
 
-    def __init__(self, *args: Any, token: str, images: list[Path], patience: float = 180) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, token: str, images: list[Path], patience: float = 180, **person: Any) -> None:
+        super().__init__(*args, **person)
         self.token, self.images, self.patience = token, images, patience
 
     def act(self) -> None:
@@ -97,8 +97,8 @@ class Examiner(Person):
 class Administrator(Person):
     """Lets one of two parameter sets serve after the other, each time with a reason of its own, and starts runs."""
 
-    def __init__(self, *args: Any, login: tuple[str, str], sets: tuple[int, int]) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, login: tuple[str, str], sets: tuple[int, int], **person: Any) -> None:
+        super().__init__(*args, **person)
         self.login, self.sets, self.count = login, sets, 0
         self._forget()
 
