@@ -20,7 +20,8 @@ from search.broker import connect
 from tmportal.data_dir import pid_in
 
 SILENCE_SECONDS = 8.0
-# From the start of a process to its first beat: Python and the project's modules on a busy machine.
+# From the start of a process to its first beat, while it computes nothing. Loading all modules takes minutes where
+# others have the processors, and who is killed for that never gets up.
 STARTING_SECONDS = 180.0
 _LOOK_SECONDS = 1.0
 _LONGEST_LOOK = 3.0
@@ -31,6 +32,7 @@ class _Watched:
     pid: int
     count: int = -1
     silent: float = 0.0
+    used: float = 0.0
 
 
 class Watchdog:
@@ -82,7 +84,9 @@ class Watchdog:
     def _program(self, name: str, watched: _Watched, passed: float) -> str:
         beat = heartbeat.read(name)
         if beat is None or beat.pid != watched.pid:
-            watched.silent += passed
+            used = _processor_seconds(watched.pid)
+            watched.silent = watched.silent + passed if used <= watched.used else 0.0
+            watched.used = used
             return "does not get through its start" if watched.silent > STARTING_SECONDS else ""
         if beat.stands:
             return "says that it stands still"
@@ -100,3 +104,11 @@ class Watchdog:
         except redis.RedisError:
             watched.silent = 0.0  # it answers, though it is busy loading
         return f"did not answer for {watched.silent:.0f} s" if watched.silent > SILENCE_SECONDS else ""
+
+
+def _processor_seconds(pid: int) -> float:
+    """That a process has used so far; 0 where it has just ended."""
+    try:
+        return sum(psutil.Process(pid).cpu_times()[:2])
+    except psutil.Error:
+        return 0.0

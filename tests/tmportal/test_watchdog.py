@@ -4,16 +4,25 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from search import heartbeat
 from tests.steps import SteppedClock
 from tmportal.supervision import PROGRAM
 from tmportal.watchdog import SILENCE_SECONDS, STARTING_SECONDS, Watchdog
+
+SLEEPING = """
+import signal, time
+signal.signal(signal.SIGUSR1, lambda *_: sum(range(4_000_000)))
+print(1, flush=True)
+time.sleep(60)
+"""
 
 
 class Watched:
@@ -22,7 +31,7 @@ class Watched:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder / "run"
         self.folder.mkdir()
-        sleeping = [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"]
+        sleeping = [sys.executable, "-c", SLEEPING]
         command = [sys.executable, "-I", "-S", str(PROGRAM), "web", str(self.folder), *sleeping]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
         assert self.process.stdout and self.process.stdout.readline() == b"1\n"
@@ -35,6 +44,14 @@ class Watched:
         self.beats += not stands
         data = heartbeat._BEAT.pack(self.process.pid, self.beats, stands)
         (self.folder / "web.beat").write_bytes(data)
+
+    def compute(self) -> None:
+        """Have it use the processor for a moment."""
+        process = psutil.Process(self.process.pid)
+        before = sum(process.cpu_times()[:2])
+        self.process.send_signal(signal.SIGUSR1)
+        while sum(process.cpu_times()[:2]) == before:
+            time.sleep(0.01)
 
     def look(self, after: float = 1.0) -> bool:
         """Whether the program lives on after a look."""
@@ -78,6 +95,13 @@ def test_a_start_may_take_minutes_and_not_for_ever(web: Watched) -> None:
     for _ in range(int(STARTING_SECONDS) - 1):
         assert web.look()
     assert not all(web.look() for _ in range(3))
+
+
+def test_a_start_that_computes_is_let_be_however_long_it_takes(web: Watched) -> None:
+    """On a machine whose processors are taken it would be killed again and again, and never get up."""
+    for _ in range(3):
+        assert all(web.look() for _ in range(int(STARTING_SECONDS) - 10))
+        web.compute()
 
 
 def test_a_watchdog_that_was_held_up_blames_nobody(web: Watched) -> None:
