@@ -92,12 +92,12 @@ bench-loop: setup-dev
 	$(BIN)/python benchmarks/loop.py --docs $(LOOP)
 
 # QUALITY="--limit-pool 5000" makes a smaller run; QUERIES=, POOL= measure on another set in METU layout.
-QUERIES ?= build/quality/queries
-POOL ?= build/quality/pool
+QUERIES ?= build/final/queries
+POOL ?= build/final/pool
 built = grep -qs '"complete": true' build/$(1)/manifest.json || $(BIN)/python benchmarks/build_families.py --out build/$(1)
 bench-quality: setup-dev
-ifeq ($(QUERIES),build/quality/queries)
-	$(call built,quality) --split val --distractors 100000 --fill
+ifeq ($(QUERIES),build/final/queries)
+	$(call built,final) --split final --distractors 100000 --fill
 endif
 	$(call built,train) --split train --distractors 24000
 	$(BIN)/python benchmarks/quality.py --queries $(QUERIES) --pool $(POOL) \

@@ -43,8 +43,8 @@ def write_pages(report: dict[str, Any], docs: Path) -> None:
 def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     built = ROOT / "build"
-    parser.add_argument("--queries", type=Path, default=built / "quality" / "queries")
-    parser.add_argument("--pool", type=Path, default=built / "quality" / "pool")
+    parser.add_argument("--queries", type=Path, default=built / "final" / "queries")
+    parser.add_argument("--pool", type=Path, default=built / "final" / "pool")
     parser.add_argument("--train-queries", type=Path)
     parser.add_argument("--train-pool", type=Path)
     parser.add_argument("--json", type=Path, metavar="FILE", default=ROOT / "docs" / "quality.json")

@@ -136,7 +136,7 @@ def fetch(name: str, version: str, tarball: Path) -> Path:
         return tarball
     npm = shutil.which("npm")
     if npm is None:
-        raise PackageError(f"npm is not installed; it is needed to fetch {name} {version}.")
+        raise PackageError(f"npm is not installed; it fetches {name} {version}. Icons can be given with --package.")
     # npm writes into a folder of its own first: a tarball under its final name is a whole one.
     partial = tarball.parent / "partial"
     partial.mkdir(parents=True, exist_ok=True)
