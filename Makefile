@@ -3,7 +3,7 @@
 # make torture  kills, stops, clock jumps, a full disk, damage and floods under load; nothing may be lost (minutes)
 # make hostile  images of 39 Mpx in every format and mode; Schemathesis against the running service (minutes)
 # make sbom   hashes of all pinned packages (requirements.lock), and a CycloneDX bill of materials with licences
-# make bench  the figures in README.md
+# make bench  the figures in docs/figures.md
 # make bench-loop      docs/loop.md: does the tuning learn (20 seeds take hours; goes on where it stopped)
 # make bench-evaluate  docs/evaluate.json: the demonstration set
 # make mutants         how many faults put into the core the tests find (hours)
@@ -103,7 +103,7 @@ endif
 	$(BIN)/python benchmarks/quality.py --queries $(QUERIES) --pool $(POOL) \
 	  --train-queries build/train/queries --train-pool build/train/pool --json docs/quality.json $(QUALITY)
 
-# What README.md says of the demonstration set (some minutes).
+# What docs/figures.md says of the demonstration set (some minutes).
 bench-evaluate: setup-dev
 	$(BIN)/python manage.py evaluate --queries search/demo/queries --pool search/demo/pool --json \
 	  $(foreach row,fused general edges objects texture colour semantic fused-equal,--descriptor $(row)) > docs/evaluate.tmp

@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""`make bench`: the figures that README.md states, measured on this machine, as JSON.
+"""`make bench`: the figures that docs/figures.md states, measured on this machine, as JSON.
 
     .venv/bin/python benchmarks/service.py [--only start search refine tuning ingest evaluate] [--searches 100]
 

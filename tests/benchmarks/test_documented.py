@@ -1,4 +1,4 @@
-"""What README.md and docs say is what their runs' JSON says, and every page names the command that made it."""
+"""What the pages of docs say is what their runs' JSON says, and every page names the command that made it."""
 
 import json
 import re
@@ -19,7 +19,7 @@ def kept(name: str) -> Any:
     return json.loads((DOCS / f"{name}.json").read_text("utf-8"))
 
 
-def said(page: Path = ROOT / "README.md") -> str:
+def said(page: Path = DOCS / "figures.md") -> str:
     """The words of a page on one line, as it reads."""
     return " ".join(page.read_text("utf-8").split())
 
@@ -45,7 +45,7 @@ def test_the_tables_of_binary_codes_are_those_of_their_json(tmp_path: Path) -> N
     )
 
 
-def test_the_readmes_leaderboard_is_that_of_the_json() -> None:
+def test_the_leaderboard_in_words_is_that_of_the_json() -> None:
     report = kept("quality")
     run, rows = report["run"], {name: row["variants"]["excluded"] for name, row in report["rows"].items()}
 
@@ -66,7 +66,7 @@ def test_the_readmes_leaderboard_is_that_of_the_json() -> None:
     assert f"{bar['value']:.2f} of the frozen network's time {sides}" in text
 
 
-def test_the_readmes_table_of_the_demonstration_set_is_that_of_the_json() -> None:
+def test_the_table_of_the_demonstration_set_is_that_of_the_json() -> None:
     found = kept("evaluate")
     text = said()
     facts = f"{found['queries']} queries in {found['groups']} families, {found['marks']:,} marks"
@@ -81,7 +81,7 @@ def test_the_readmes_table_of_the_demonstration_set_is_that_of_the_json() -> Non
         ) in text, row
 
 
-def test_the_readmes_figures_of_words_are_those_of_their_json() -> None:
+def test_the_figures_of_words_are_those_of_their_json() -> None:
     words, vienna = kept("concepts")["words"], kept("concepts")["vienna"]
     text = said()
     for sentence in (
@@ -101,7 +101,7 @@ def test_every_page_names_a_command_that_exists(page: Path) -> None:
     named = COMMAND.findall(page.read_text("utf-8"))
     assert named, f"{page.name} does not say which command made it"
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    commands = {path.stem for path in ROOT.glob("*/management/commands/*.py")} | {"migrate", "test", "check"}
+    commands = {path.stem for path in ROOT.glob("*/management/commands/*.py")} | {"migrate", "test", "check", "createsuperuser"}
     for script, target, command in named:
         assert not script or (ROOT / "benchmarks" / f"{script}.py").is_file(), script
         assert not target or re.search(rf"^{target}:", makefile, re.M), target
@@ -109,8 +109,8 @@ def test_every_page_names_a_command_that_exists(page: Path) -> None:
 
 
 def test_everything_that_was_measured_names_its_command() -> None:
-    """Each paragraph and each table under "Measured" that has figures: itself, or the paragraph that leads to it."""
-    section = (ROOT / "README.md").read_text("utf-8").partition("\n## Measured\n")[2]
+    """Each paragraph and each table of figures.md that has figures: itself, or the paragraph that leads to it."""
+    section = (DOCS / "figures.md").read_text("utf-8").partition("\n")[2]
     blocks = re.split(r"\n\n+", section.strip())
     pairs = zip(["", *blocks], blocks, strict=False)
     with_figures = [(before, block) for before, block in pairs if re.search(r"\d", block)]
@@ -119,3 +119,11 @@ def test_everything_that_was_measured_names_its_command() -> None:
         leads = before if block.startswith("|") else ""
         assert COMMAND.search(block) or COMMAND.search(leads), block
     assert not re.search(r"^\|.*\*", section, re.MULTILINE), "a figure of another release has no place in the table"
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    assert len(text.split()) <= 1000
+    for page in (ROOT / "README.md", *DOCS.glob("*.md")):
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8")):
+            assert "://" in target or (page.parent / target).exists(), f"{page.name}: {target}"
