@@ -53,7 +53,7 @@ def test_the_leaderboard_in_words_is_that_of_the_json() -> None:
         return f"{100 * rows[row]['map100']:.1f} mAP@100 and NAR {rows[row]['nar']:.3f}"
 
     text = said()
-    assert f"{run['queries']:,} queries in {run['groups']} families of `val`, {run['marks']:,} marks" in text
+    assert f"{run['queries']:,} queries in {run['groups']} families of `final`, {run['marks']:,} marks" in text
     assert f"the shipped encoder alone {figures('encoder')}" in text
     assert f"the frozen baseline (MAC, whitened) {figures('frozen-mac')}" in text
     assert f"fused with weights tuned on `train` families {figures('fused-tuned')}" in text
