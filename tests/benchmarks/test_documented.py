@@ -101,7 +101,12 @@ def test_every_page_names_a_command_that_exists(page: Path) -> None:
     named = COMMAND.findall(page.read_text("utf-8"))
     assert named, f"{page.name} does not say which command made it"
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    commands = {path.stem for path in ROOT.glob("*/management/commands/*.py")} | {"migrate", "test", "check", "createsuperuser"}
+    commands = {path.stem for path in ROOT.glob("*/management/commands/*.py")} | {
+        "migrate",
+        "test",
+        "check",
+        "createsuperuser",
+    }
     for script, target, command in named:
         assert not script or (ROOT / "benchmarks" / f"{script}.py").is_file(), script
         assert not target or re.search(rf"^{target}:", makefile, re.M), target
