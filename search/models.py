@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from search.retrieval.parameters import Parameters
+from search.words.fields import KeysField
 
 
 class Immutable(models.Model):
@@ -41,6 +42,11 @@ class Mark(models.Model):
     height = models.PositiveIntegerField(default=0)
     source = models.CharField(max_length=200, blank=True)
     licence = models.CharField(max_length=64, blank=True)
+    # What the search by words compares (search/words): each follows from the field that it names.
+    spelled = KeysField(source="name", kind="forms")
+    sounds = KeysField(source="name", kind="sounds")
+    owner_spelled = KeysField(source="owner", kind="forms")
+    numbers = KeysField(source="number", kind="numbers")
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -51,6 +51,8 @@ def _refusals(path: str, method: str, operation: dict[str, Any]) -> set[str]:
         found |= {"401", "403"}
     if "{" in path or any(parameter["name"] == "page" for parameter in operation.get("parameters", [])):
         found.add("404")
+    if operation.pop("x-throttled", False):
+        found.add("429")
     if method != "get":
         found |= {"409", "413", "415", "429", "507"}
     return found

@@ -12,14 +12,12 @@ from django.views.decorators.http import require_safe
 from feedback.reports import filters_in_words
 from feedback.selectors import selection_changes
 from search import waiting
-from search.concepts import LONGEST, concept_ask, marks_found
-from search.errors import NotThere, Refused
+from search.errors import NotThere
 from search.models import Search
 from search.refining import MOST
 from search.retrieval.imaging import MAX_BYTES
 from search.roles import IsExaminer, is_administrator, is_examiner
 from search.selectors import progress_sentence, register_facets, search_get, searches_of
-from search.serializers import ConceptInput
 from tmportal import nice
 from tmportal.health import health
 from tmportal.overview import (
@@ -30,8 +28,6 @@ from tmportal.overview import (
 )
 
 HISTORY_PAGE = 20
-CONCEPTS_SHOWN = 48
-EXAMPLES = ("coffee cup", "lion with a crown", "sailing ship", "two hands shaking", "oak leaf", "lightning")
 
 
 @require_safe
@@ -84,32 +80,6 @@ def results(request: HttpRequest, search_id: UUID) -> HttpResponse:
             "changes": selection_changes(found),
         }
     return render(request, "results.html", context)
-
-
-@require_safe
-def concepts(request: HttpRequest) -> HttpResponse:
-    """Marks by what they show, said in words: `?q=`, and the filters of a search."""
-    _need_role(request)
-    asked = "q" in request.GET
-    form = ConceptInput(data=request.GET)
-    context: dict[str, Any] = {
-        "asked": asked,
-        "words": request.GET.get("q", "").strip(),
-        "longest": LONGEST,
-        "examples": EXAMPLES,
-        "facets": register_facets(),
-        "chosen": {name: request.GET.getlist(name) for name in ("jurisdiction", "status", "nice")},
-        "demo": register_is_demo(),
-    }
-    if asked and context["words"]:
-        try:
-            if not form.is_valid():
-                raise Refused("One of the filters is not valid: clear them and try again.")
-            answer = concept_ask(text=context["words"], filters=form.filters(), top=CONCEPTS_SHOWN)
-            context |= {"scanned": answer["scanned"], "found": marks_found(answer)}
-        except Refused as refusal:
-            context["problem"] = str(refusal)
-    return render(request, "concepts.html", context)
 
 
 @require_safe

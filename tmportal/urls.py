@@ -8,7 +8,8 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView
 
 from search import api as search_api
-from tmportal import api, health, pages, refine_api, status
+from search.words.api import WordsApi
+from tmportal import api, health, pages, refine_api, status, words_pages
 from tmportal.accounts import pages as accounts
 from tmportal.accounts.api import TokenApi
 from tmportal.errors import handler400, handler403, handler404, handler500  # noqa: F401  Django looks for them here
@@ -25,6 +26,7 @@ api_patterns = [
     path("metrics/", status.MetricsApi.as_view(), name="metrics"),
     path("schema/", SpectacularAPIView.as_view(), name="schema"),
     path("concepts/", search_api.ConceptsApi.as_view(), name="concepts-api"),
+    path("words/", WordsApi.as_view(), name="words-api"),
     path("searches/", search_api.SearchesApi.as_view(), name="searches"),
     path("searches/<uuid:search_id>/", search_api.SearchApi.as_view(), name="search-api"),
     path("searches/<uuid:search_id>/image/", search_api.SearchImageApi.as_view(), name="search-image"),
@@ -39,7 +41,9 @@ api_patterns = [
 
 urlpatterns = [
     path("", pages.search, name="search"),
-    path("concepts/", pages.concepts, name="concepts"),
+    path("words/", words_pages.names, name="words"),
+    path("words/shows/", words_pages.shows, name="words-shows"),
+    path("concepts/", words_pages.moved),
     path("searches/", pages.history, name="history"),
     path("searches/<uuid:search_id>/", pages.results, name="search-results"),
     path("status/", status.page, name="status"),

@@ -205,20 +205,6 @@ def test_more_like_these_makes_another_list_and_a_way_back(
     assert "added" in last.inner_text() and "1 added" in page.locator("#tally").inner_text()
 
 
-def test_words_find_marks_by_what_they_show(login: Callable[[str], Any], snap: Callable[..., None]) -> None:
-    page = login("examiner")
-    page.get_by_role("link", name="Words", exact=True).click()
-    assert page.get_by_role("heading", name="For example").count() == 1
-    page.get_by_role("searchbox").fill("cat")
-    page.get_by_role("button", name="Find marks").click()
-    page.locator(".concept-card").first.wait_for(timeout=60_000)
-    assert page.locator(".concept-card").count() >= 12
-    page.wait_for_function(
-        "() => [...document.querySelectorAll('.concept-card img')].slice(0, 6).every(one => one.naturalWidth > 0)"
-    )
-    snap(page, "words")
-
-
 def test_a_bad_file_is_refused_with_a_sentence_and_the_next_one_is_taken(
     login: Callable[[str], Any], tmp_path: Path
 ) -> None:

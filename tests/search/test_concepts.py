@@ -129,20 +129,21 @@ def test_the_api_refuses_in_the_one_error_shape(api: APIClient, described: Any, 
 def test_the_page_shows_marks_examples_and_what_is_wrong(
     client: Client, examiner: Any, described: Any, worker: Broker
 ) -> None:
-    assert client.get("/concepts/").status_code == 302
+    assert client.get("/words/shows/").status_code == 302
     client.force_login(examiner)
-    empty = client.get("/concepts/").content.decode()
+    assert client.get("/concepts/?q=up&nice=9").headers["Location"] == "/words/shows/?q=up&nice=9"
+    empty = client.get("/words/shows/").content.decode()
     assert "For example" in empty and 'name="q"' in empty
-    found = client.get("/concepts/?q=up").content.decode()
+    found = client.get("/words/shows/?q=up").content.decode()
     assert found.index("Mark M3") < found.index("Mark M2") < found.index("Mark M1")
     assert "3 of 3 marks" in found and "/api/marks/M3/thumbnail/" in found
-    none = client.get("/concepts/?q=up&jurisdiction=XX").content.decode()
+    none = client.get("/words/shows/?q=up&jurisdiction=XX").content.decode()
     assert "No mark passes these filters" in none
     described.table.vectors = {}
-    assert "searching by words is off" in client.get("/concepts/?q=up").content.decode()
+    assert "searching by words is off" in client.get("/words/shows/?q=up").content.decode()
 
 
 def test_words_on_the_page_are_escaped(client: Client, examiner: Any, described: Any, worker: Broker) -> None:
     client.force_login(examiner)
-    shown = client.get("/concepts/", {"q": "<script>alert(1)</script>"}).content.decode()
+    shown = client.get("/words/shows/", {"q": "<script>alert(1)</script>"}).content.decode()
     assert "<script>alert" not in shown

@@ -14,7 +14,8 @@ from tests.factories import done_search
 
 pytestmark = pytest.mark.django_db
 PUBLIC = ["/login/", "/api/health/", "/static/css/portal.css", "/static/no-such-file.css"]
-PRIVATE = ["/", "/searches/", "/searches/{id}/", "/concepts/", "/no-such-page/", "/tuning/", "/tuning/simulation/",
+PRIVATE = ["/", "/searches/", "/searches/{id}/", "/words/", "/words/shows/", "/api/words/?q=a",
+           "/no-such-page/", "/tuning/", "/tuning/simulation/",
            "/admin/", "/api/searches/", "/api/searches/{id}/", "/api/searches/{id}/results/", "/api/schema/",
            "/api/searches/{id}/report/", "/api/nothing/"]  # fmt: skip
 
@@ -70,7 +71,16 @@ def test_a_picture_is_asked_for_again_and_not_sent_twice(client: Client, found: 
 
 def test_no_page_has_a_style_in_its_markup(client: Client, found: Any, administrator: Any) -> None:
     client.force_login(administrator)
-    pages = ["/", "/searches/", f"/searches/{found.pk}/", "/concepts/", "/tuning/", "/tuning/register/", "/login/"]
+    pages = [
+        "/",
+        "/searches/",
+        f"/searches/{found.pk}/",
+        "/words/",
+        "/words/shows/",
+        "/tuning/",
+        "/tuning/register/",
+        "/login/",
+    ]
     pages += [f"/tuning/parameter-sets/{found.parameter_set_id}/", "/tuning/simulation/", "/tuning/compare/"]
     for address in pages:
         answer = client.get(address, follow=True)

@@ -1,0 +1,1 @@
+"""Marks by their words: name, sound, owner and number."""
