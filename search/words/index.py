@@ -6,6 +6,7 @@ seconds among millions. What is missing is made after each `migrate`, as a migra
 takes its triggers away.
 """
 
+import contextlib
 import functools
 import logging
 import time
@@ -21,6 +22,7 @@ COLUMNS = ("spelled", "sounds", "owner_spelled", "numbers")
 READ_AT_MOST = 60_000
 """Entries of trigrams that one question reads, the rarest trigrams first."""
 _LEAST_TRIGRAMS = 3
+_LEAST_SIMILARITY = "0.35"  # of pg_trgm, from where a name is proposed
 _RECOUNTED_SECONDS = 600
 _NO_EXTENSION = (
     "PostgreSQL's extension pg_trgm cannot be made here, so searching by name reads every mark. "
@@ -98,9 +100,11 @@ def sharing_sql(column: str, keys: Sequence[str], limit: int) -> tuple[str, list
 
 
 def _ids(sql: str, parameters: Sequence[Any]) -> list[int]:
-    with transaction.atomic(), connection.cursor() as cursor:
-        if connection.vendor == "postgresql" and "<%" in sql:
-            cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', '0.35', true)")
+    with contextlib.ExitStack() as stack:
+        cursor = stack.enter_context(connection.cursor())
+        if "<%" in sql:
+            stack.enter_context(transaction.atomic())  # the setting ends with it; SQLite would lock writers out
+            cursor.execute("SELECT set_config('pg_trgm.word_similarity_threshold', %s, true)", [_LEAST_SIMILARITY])
         cursor.execute(sql, parameters)
         return [row[0] for row in cursor.fetchall()]
 

@@ -163,3 +163,27 @@ def test_marks_are_found_while_others_are_written(marks: None) -> None:
         Mark.objects.create(number=f"X{n}", name="Blumenau", image=f"marks/x{n}", image_sha256=f"x{n}")
     reader.join()
     assert not problems and len(words_find(text="blumenau", filters=Filters(), top=48).hits) == 20
+
+
+@pytest.mark.django_db(transaction=True)
+def test_looking_waits_for_no_writer(marks: None) -> None:
+    writes, done = threading.Event(), threading.Event()
+
+    def write() -> None:
+        try:
+            with transaction.atomic():
+                Mark.objects.create(number="X1", name="Blumenau", image="marks/x", image_sha256="x")
+                writes.set()
+                done.wait(60)
+        finally:
+            connection.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert writes.wait(60)
+        assert SAME in found("red hat")["Red Hat"] and found("blumenau") == {}
+    finally:
+        done.set()
+        writer.join()
+    assert SAME in found("blumenau")["Blumenau"]
