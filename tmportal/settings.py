@@ -221,7 +221,7 @@ TM_HELD_OUT = env.folder("TM_HELD_OUT", BASE_DIR / "search" / "demo")  # queries
 TM_TUNING_MIN_SEARCHES = env.number("TM_TUNING_MIN_SEARCHES", 30, low=1, high=1_000_000)
 TM_TUNING_MIN_EXAMINERS = env.number("TM_TUNING_MIN_EXAMINERS", 3, low=1, high=10_000)
 
-# -- Guards of the feedback loop (docs/administrator.md, "Guards") ----------------------------------------------------------
+# -- Guards of the feedback loop (docs/administrator.md, "Guards") ---
 TM_AUDIT_SLOTS = env.number("TM_AUDIT_SLOTS", 2, low=0, high=24)
 TM_PLAIN_SHARE = env.share("TM_PLAIN_SHARE", 0.05)
 TM_GUARDS_AFTER = env.number(
