@@ -3,11 +3,17 @@
 import search.words.fields
 from django.db import migrations
 
+from search.words import index
 
 
 def keys_of_every_mark(apps, schema_editor):
-    """The marks that are there already; the index of them is made after the migrations."""
+    """The marks that are there already, and the index of them."""
     search.words.fields.keys_write(apps.get_model("search", "Mark"))
+    index.ensure()
+
+
+def no_index(apps, schema_editor):
+    index.remove()
 
 
 class Migration(migrations.Migration):
@@ -37,5 +43,5 @@ class Migration(migrations.Migration):
             name='spelled',
             field=search.words.fields.KeysField(db_default='', editable=False, kind='forms', source='name'),
         ),
-        migrations.RunPython(keys_of_every_mark, migrations.RunPython.noop),
+        migrations.RunPython(keys_of_every_mark, no_index),
     ]

@@ -50,6 +50,17 @@ def ensure(**_: Any) -> None:
         _ensure_pg_trgm()
 
 
+def remove() -> None:
+    """Take the index away: its triggers hold on to the columns. PostgreSQL's indexes go with the columns themselves."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            for table, columns in _TEXTS.items():
+                for name in _triggers(table, columns):
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
+            for table in (_TERMS, *_TEXTS):
+                cursor.execute(f"DROP TABLE IF EXISTS {table}")
+
+
 def complaint() -> str:
     """What an administrator should know of the index; "" when it is as it should be."""
     return _NO_EXTENSION if connection.vendor == "postgresql" and not _has_pg_trgm() else ""

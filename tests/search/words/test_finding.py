@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.db.migrations.executor import MigrationExecutor
 
 from search.errors import Refused
 from search.models import Mark
@@ -187,3 +188,15 @@ def test_looking_waits_for_no_writer(marks: None) -> None:
         done.set()
         writer.join()
     assert SAME in found("blumenau")["Blumenau"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_marks_from_before_are_found_once_their_database_is_upgraded(request: pytest.FixtureRequest) -> None:
+    newest = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    request.addfinalizer(lambda: MigrationExecutor(connection).migrate(newest))
+    before = [("search", "0007_fair_queue")]
+    MigrationExecutor(connection).migrate(before)
+    old = MigrationExecutor(connection).loader.project_state(before).apps.get_model("search", "Mark")
+    old.objects.create(number="X1", name="Blumenau", owner="Owner", image="marks/x", image_sha256="x")
+    MigrationExecutor(connection).migrate(newest)
+    assert SAME in found("blumenau")["Blumenau"] and NUMBER in found("x-1")["Blumenau"]
