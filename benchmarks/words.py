@@ -2,14 +2,16 @@
 """The search by words: how well copies of brands' names are found, and how long the database takes. JSON.
 
     .venv/bin/python benchmarks/words.py [--others 200000] [--marks 1000000] [--queries 300] [--folder DIR]
+    .venv/bin/python benchmarks/words.py --no-quality --others 200000 --marks 200000 --times 5    # time only, sooner
 
 Quality: each query is a brand's name (families of `val`, none of `final`); relevant are its copies of our own making:
 respelled, misspelled, in another script, in look-alike letters, with digits, with added words. All stand among --others
 made names. `fused` is what the portal shows; `fuzzy` and `sound` order the same candidates by one of them; `exact` is
 equality of forms; `trigram` (Jaccard of padded trigrams) and `rapidfuzz` (ratio) read every name, case and accents
-folded. R@k of a kind: the share of its copies among the first k; AP of a kind ignores the copies of the other kinds.
+folded. R@k of a kind: the share of its copies among the first k; a kind's AP ignores the copies of the others.
 
-Time: milliseconds of the statements that find candidates, and of the whole question, among --marks names on SQLite.
+Time: milliseconds of the statements that find candidates, and of the whole question, among --marks names on SQLite,
+each of them --times times.
 """
 
 import argparse
@@ -44,8 +46,24 @@ def folded(name: str) -> str:
     return "".join(letter for letter in text if not unicodedata.combining(letter))
 
 
+def multiply(count: int, times: int) -> None:
+    """The marks that are there, 1 to `count`, so many times: a larger index without new names."""
+    from django.db import connection
+
+    from search.models import Mark
+
+    own = [str(field.column) for field in Mark._meta.concrete_fields if field.name not in ("id", "number")]
+    columns = ", ".join(own)
+    with connection.cursor() as cursor:
+        for turn in range(1, times):
+            cursor.execute(
+                f"INSERT INTO search_mark (id, number, {columns})"
+                f" SELECT id + {turn * count}, number || '-{turn}', {columns} FROM search_mark WHERE id <= {count}"
+            )
+
+
 def fill(names: Iterable[str], start: int) -> None:
-    """Marks with these names into the database, numbered from `start`; triggers keep the index."""
+    """Marks with these names into the database, numbered from `start`."""
     from django.db import connection, transaction
 
     from search.models import Mark
@@ -188,29 +206,41 @@ def assembled(queries: Sequence[str], others: Iterator[str], count: int) -> tupl
 
 
 def measure(given: argparse.Namespace) -> dict[str, Any]:
+    from search.words import index
+
     queries = brands(given.split)[: given.queries]
     others = made_names(brands("train"), SEED)
     names, copies = assembled(queries, others, given.others)
+    index.remove()  # made at once afterwards, which is faster
     fill(names, 1)
+    index.ensure()
     answer: dict[str, Any] = {
         "queries": len(queries),
         "split": given.split,
         "register": len(names),
-        "quality": quality(queries, copies, names),
+        "quality": quality(queries, copies, names) if given.quality else None,
     }
-    print(json.dumps(answer), file=sys.stderr)
-    if given.marks > len(names):
-        fill(islice(others, given.marks - len(names)), len(names) + 1)
+    count = len(names)
+    index.remove()
+    if given.marks > count:
+        fill(islice(others, given.marks - count), count + 1)
+    count = max(given.marks, count)
+    multiply(count, given.times)
+    index.ensure()
     typed = [*queries, *(variant for at in queries for variant in variants(at, SEED).values())][: given.timed]
-    return answer | {"marks": max(given.marks, len(names)), "timed": len(typed), "milliseconds": speed(typed)}
+    return answer | {"marks": count * given.times, "timed": len(typed), "milliseconds": speed(typed)}
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--others", type=int, default=200_000)
     options.add_argument("--marks", type=int, default=1_000_000)
+    options.add_argument(
+        "--times", type=int, default=1, help="how often each of these marks is there when time is taken"
+    )
     options.add_argument("--queries", type=int, default=300)
     options.add_argument("--timed", type=int, default=400)
+    options.add_argument("--no-quality", dest="quality", action="store_false", help="take time only")
     options.add_argument("--split", choices=("train", "val"), default="val")
     options.add_argument("--folder", type=Path)
     given = options.parse_args()

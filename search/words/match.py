@@ -18,6 +18,7 @@ ALIKE = 0.70
 """From where a spelling is alike (the cut of DarwinGSE's text search, as read)."""
 SOUNDS_ALIKE = 0.80
 _SHORT = 3  # letters: among so few, one other letter makes another name unless the rest stays in its place
+_WHOLE_WORDS, _LETTERS, _MOST_HELD = 0.8, 0.6, 0.98  # scores; chosen on `train` families (benchmarks/words.py)
 _VOWELS = str.maketrans("", "", "AEIOUYW")
 
 
@@ -130,10 +131,10 @@ def _judged(query: Query, names: Sequence[str], letters: float, voice: float) ->
         ways.append(SAME)
         score = 1.0 if query.forms[0] == names[0] else 0.99
     else:
-        inside, way = _held(query.forms, names)
+        held, way = _held(query.forms, names)
         if way:
             ways.append(way)
-            score = max(score, 0.6 + 0.38 * inside)
+            score = max(score, held)
     if SAME not in ways and letters >= ALIKE and _may_be_alike(query.forms[0], names[0], letters):
         ways.append(SPELLED)
     if SAME not in ways and voice >= SOUNDS_ALIKE and _may_be_alike(query.forms[0], names[0], voice):
@@ -147,13 +148,15 @@ def fused(letters: float, voice: float) -> float:
 
 
 def _held(asked: Sequence[str], names: Sequence[str]) -> tuple[float, str]:
-    """How much of the longer the shorter is, and the way, where one begins the other or is a part of it."""
+    """The score and the way, where one begins the other or is a part of it; whole words weigh more than letters."""
     found = (0.0, "")
     for one in asked:
         for name in names:
             way = _way_held(one, name)
             if way:
-                found = max(found, (min(len(one), len(name)) / max(len(one), len(name)), way))
+                short, long = sorted((one, name), key=len)
+                base = _WHOLE_WORDS if f" {short} " in f" {long} " else _LETTERS
+                found = max(found, (base + (_MOST_HELD - base) * len(short) / len(long), way))
     return found
 
 
