@@ -1,6 +1,7 @@
 """Small marks drawn by the tests themselves."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -32,3 +33,11 @@ def encoded(image: Image.Image, form: str = "PNG", **options: object) -> bytes:
     out = io.BytesIO()
     image.save(out, form, **options)
     return out.getvalue()
+
+
+def own_copy(path: Path) -> bytes:
+    """A picture as somebody has it who did not take the file itself: the same picture in other bytes."""
+    buffer = io.BytesIO()
+    with Image.open(path) as picture:
+        picture.save(buffer, "PNG")
+    return buffer.getvalue()

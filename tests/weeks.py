@@ -19,6 +19,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tests.pictures import own_copy
+
 DEMO = Path(__file__).resolve().parents[1] / "search" / "demo"
 PEOPLE = ("okafor", "brandt", "ito", "costa")
 CLUSTERS = 4
@@ -154,7 +156,7 @@ def _work(families: Families, rng: random.Random, person: Any, when: datetime) -
     group = rng.choice(sorted(families.asked))
     image = families.asked[group]
     search = search_create(
-        owner=person, data=image.read_bytes(), image_name=image.name, filters=Filters(), depth="register"
+        owner=person, data=own_copy(image), image_name=image.name, filters=Filters(), depth="register"
     )
     search_run(search_id=str(search.pk))
     search.refresh_from_db()
