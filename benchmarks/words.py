@@ -175,7 +175,7 @@ def speed(typed: Sequence[str]) -> dict[str, Any]:
             cursor.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)
             plan[sql] = [row[-1] for row in cursor.fetchall()]
     return {
-        "first": first,  # with the counts of trigrams, which are kept for ten minutes
+        "first": first,  # with the counts of trigrams, which are kept for an hour
         "candidates": milliseconds(candidates, queries),
         "sharing spelling": milliseconds(lambda query: index.sharing("spelled", query.forms, 400), queries),
         "sharing sound": milliseconds(lambda query: index.sharing("sounds", query.sounds, 400), queries),

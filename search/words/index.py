@@ -23,7 +23,7 @@ READ_AT_MOST = 60_000
 """Entries of trigrams that one question reads, the rarest trigrams first."""
 _LEAST_TRIGRAMS = 3
 _LEAST_SIMILARITY = "0.35"  # of pg_trgm, from where a name is proposed
-_RECOUNTED_SECONDS = 600
+_RECOUNTED_SECONDS = 3600
 _NO_EXTENSION = (
     "PostgreSQL's extension pg_trgm cannot be made here, so searching by name reads every mark. "
     "Have a superuser run `CREATE EXTENSION pg_trgm` in this database, then restart the service."
@@ -136,7 +136,7 @@ def _rarest(wanted: Sequence[str]) -> list[str]:
 
 @functools.lru_cache(maxsize=50_000)
 def _count(trigram: str, turn: int) -> int:
-    """How many marks have it, roughly: counted once in ten minutes."""
+    """How many marks have it, roughly: counted once an hour."""
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT COUNT(*) FROM (SELECT 1 FROM {_TERMS} WHERE term = %s LIMIT %s)",  # noqa: S608
