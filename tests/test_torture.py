@@ -16,7 +16,7 @@ def test_people_who_find_no_service_write_down_that_nobody_answered_and_nothing_
     shared: dict[str, Any] = {"seed": 1, "going": lambda: next(turns)}
     service = Service(tmp_path / "data")
     people = [
-        Examiner("erin", service, ledger, token="t", images=[image], **shared),
+        Examiner("erin", service, ledger, password="word", images=[image], **shared),
         Administrator("ada", service, ledger, login=("ada", "word"), sets=(1, 2), **shared),
     ]
     for person in people:

@@ -147,15 +147,14 @@ def _under_load(
     manage(service, "shell", "-c", _ACCOUNTS, told=json.dumps(words) + "\n")
     manage(service, "weigh", "colour=0.05", "--reason", "a second set to go back and forth to")
     manage(service, "snapshot")  # a second snapshot to fall back on
-    tokens = {name: service.token_of(name, word) for name, word in words.items()}
     end = time.monotonic() + 60 * options.minutes
 
     def going() -> bool:
         return time.monotonic() < end
 
     people = [
-        Examiner(name, service, ledger, seed=chance.randrange(10**9), going=going, token=token, images=QUERIES)
-        for name, token in tokens.items()
+        Examiner(name, service, ledger, seed=chance.randrange(10**9), going=going, password=word, images=QUERIES)
+        for name, word in words.items()
     ]
     admin = Administrator("administrator", service, ledger, seed=chance.randrange(10**9), going=going,
                           login=service.logins()["administrator"], sets=(1, 2))  # fmt: skip
