@@ -1,5 +1,7 @@
 """The whole service as processes of its own, for tests that look at it from outside."""
 
+import contextlib
+import http.client
 import json
 import os
 import re
@@ -78,7 +80,7 @@ class Service:
         self, method: str, path: str, *, token: str = "", body: Any = None, image: bytes | None = None,
         seconds: float = 30,
     ) -> tuple[int, Any]:  # fmt: skip
-        """(status, parsed JSON or bytes); status 0 when nobody answers within these seconds."""
+        """(status, parsed JSON or bytes); status 0 when nobody answers within these seconds, or not to the end."""
         headers = {"Authorization": f"Token {token}"} if token else {}
         data = None
         if image is not None:
@@ -94,9 +96,11 @@ class Service:
             with urllib.request.urlopen(request, timeout=seconds) as answer:
                 return answer.status, _parsed(answer.read())
         except urllib.error.HTTPError as error:
-            return error.code, _parsed(error.read())
-        except (urllib.error.URLError, OSError):
-            return 0, None
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                return error.code, _parsed(error.read())
+        except (OSError, http.client.HTTPException):
+            pass
+        return 0, None
 
     def search(self, token: str, image: bytes, seconds: float = 60) -> dict[str, Any]:
         """Search and wait; returns the finished search."""
