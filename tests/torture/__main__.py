@@ -128,6 +128,8 @@ def once(seed: int, options: argparse.Namespace) -> list[str]:
     say(f"seed {seed}: {len(ledger.searches)} searches, {len(ledger.selections)} marks selected, "
         f"{ledger.reports.total()} reports, {sum(ledger.promotions.values())} promotions acknowledged; "
         f"answers {dict(sorted(ledger.answers.items()))}")  # fmt: skip
+    if not (ledger.searches and ledger.reports.total() and any(ledger.promotions.values())):
+        say(f"seed {seed}: some of the work was never acknowledged, so this run says nothing about that")
     if found:
         say(f"the logs are kept in {work / 'log'}")
     else:

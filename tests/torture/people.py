@@ -122,7 +122,8 @@ class Administrator(Person):
     def act(self) -> None:
         time.sleep(self.chance.uniform(2, 5))
         page = self._open("/tuning/")
-        if page is None or "csrf-token" not in page:
+        # Who is not logged in is led to the login page, which has a token too.
+        if page is None or "csrf-token" not in page or 'name="password"' in page:
             self._forget()
             form = self._open("/login/") or ""
             token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
