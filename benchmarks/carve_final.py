@@ -63,8 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     content = json.loads((DATA / "families.json").read_text("utf-8"))
     families = {name: marks for split in content.values() for name, marks in split.items()}
     packs = {p.prefix: p for p in open_package(args.package, cache=ROOT / "build").packs(without=WITHHELD_PACKS)}
-    encoder, side = describe.encoder_in(), {view: size for view, _, size in describe.VIEWS}["general"]
-    make = {view: made for view, made, _ in describe.VIEWS}["general"]
+    encoder = describe.encoder_in()
+    make, side = {view: (made, size) for view, made, size in describe.VIEWS}["general"]
     named, rows = [], []
     for name, marks in tqdm(families.items(), unit="family"):
         for pack, icon in marks:

@@ -13,7 +13,6 @@ import contextlib
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,8 @@ from unittest import mock
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.office import empty_office
 
 
 def milliseconds(work: Callable[[int], object], times: int) -> dict[str, float]:
@@ -106,15 +107,7 @@ def main() -> None:
     options.add_argument("--times", type=int, default=200)
     options.add_argument("--folder", type=Path)
     given = options.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        os.environ |= {"TM_DATA_DIR": folder, "DJANGO_SETTINGS_MODULE": "tmportal.settings", "TM_LOG_LEVEL": "WARNING"}
-        os.environ.pop("DATABASE_URL", None)
-        import django
-
-        django.setup()
-        from tmportal.bootstrap import bootstrap
-
-        bootstrap(demo=False)
+    with empty_office(given.folder):
         print(json.dumps(measure(given.times), indent=1))
 
 

@@ -16,9 +16,7 @@ each of them --times times.
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 import time
 import unicodedata
 from collections import defaultdict
@@ -32,6 +30,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.office import empty_office
 from benchmarks.word_names import brands, made_names, variants
 
 SEED = 16
@@ -244,15 +243,7 @@ def main() -> None:
     options.add_argument("--split", choices=("train", "val"), default="val")
     options.add_argument("--folder", type=Path)
     given = options.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder) as folder:
-        os.environ |= {"TM_DATA_DIR": folder, "DJANGO_SETTINGS_MODULE": "tmportal.settings", "TM_LOG_LEVEL": "WARNING"}
-        os.environ.pop("DATABASE_URL", None)
-        import django
-
-        django.setup()
-        from tmportal.bootstrap import bootstrap
-
-        bootstrap(demo=False)
+    with empty_office(given.folder):
         print(json.dumps(measure(given), indent=1, ensure_ascii=False))
 
 

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from search.retrieval.parameters import Parameters
+from search.retrieval.records import MarkRecord
 from search.words.fields import KeysField
 
 
@@ -55,6 +56,18 @@ class Mark(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number} {self.name}"
+
+    @property
+    def record(self) -> MarkRecord:
+        """What the engine and the filters know of the mark."""
+        return MarkRecord(
+            number=self.number,
+            nice=tuple(self.nice_classes),
+            jurisdiction=self.jurisdiction,
+            status=self.status,
+            filing_date=self.filing_date,
+            image_sha256=self.image_sha256,
+        )
 
 
 class ParameterSet(Immutable):

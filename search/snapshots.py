@@ -43,14 +43,7 @@ Steps = Callable[[int, int], object]
 def mark_records() -> Iterator[MarkRecord]:
     """What the engine knows of the register: every mark, in the order of their numbers."""
     for mark in Mark.objects.order_by("number").iterator(chunk_size=5000):
-        yield MarkRecord(
-            number=mark.number,
-            nice=tuple(mark.nice_classes),
-            jurisdiction=mark.jurisdiction,
-            status=mark.status,
-            filing_date=mark.filing_date,
-            image_sha256=mark.image_sha256,
-        )
+        yield mark.record
 
 
 def describe_marks(waiting: Sequence[tuple[str, str, Picture]]) -> None:

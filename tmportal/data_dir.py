@@ -14,6 +14,16 @@ _STOPPING_SECONDS = 20.0
 _OTHERS = 0o077
 
 
+STATIC_POINTER = "CURRENT"
+"""Names the folder of static files that is served."""
+
+
+def static_folder(root: Path) -> Path:
+    """The folder of static files that is served; `root` itself where nothing was collected yet (static_files.py)."""
+    pointer = root / STATIC_POINTER
+    return root / pointer.read_text().strip() if pointer.is_file() else root
+
+
 class CannotStart(SystemExit):
     """The service cannot start; the message says why and what to do."""
 

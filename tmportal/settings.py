@@ -10,6 +10,7 @@ from typing import Any
 import dj_database_url
 
 from tmportal import env, logs
+from tmportal.data_dir import static_folder
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 TM_DATA_DIR = env.folder("TM_DATA_DIR", BASE_DIR / "data")
@@ -242,8 +243,7 @@ TIME_ZONE = env.text("TM_TIME_ZONE", "UTC")
 USE_TZ = True
 STATIC_URL = "static/"
 _STATIC = TM_DATA_DIR / "static"
-_live = _STATIC / "CURRENT"  # tmportal.static_files
-STATIC_ROOT = _STATIC / _live.read_text().strip() if _live.is_file() else _STATIC
+STATIC_ROOT = static_folder(_STATIC)
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -16,8 +16,8 @@ from django.core.management import call_command
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from search.retrieval.durable import sync, sync_tree, write_whole
+from tmportal.data_dir import STATIC_POINTER, static_folder
 
-POINTER = "CURRENT"
 _BUILDING = ".building"
 
 
@@ -27,20 +27,14 @@ class Storage(CompressedManifestStaticFilesStorage):
     support_js_module_import_aggregation = True
 
 
-def live_folder(root: Path) -> Path:
-    """The folder that is served; `root` itself where nothing was collected yet."""
-    pointer = root / POINTER
-    return root / pointer.read_text().strip() if pointer.is_file() else root
-
-
 def collect(root: Path) -> None:
     """Have the files of this version under `root`; nothing is done where they are there already."""
-    version, live = _version(), live_folder(root)
+    version, live = _version(), static_folder(root)
     whole = (live / Storage.manifest_name).is_file()
     if whole and live.name == version:
         return
     for path in root.iterdir():  # what is live may be served until this version starts
-        if path != root / POINTER and not (whole and path == live):
+        if path != root / STATIC_POINTER and not (whole and path == live):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     building = root / _BUILDING
     command = collectstatic.Command()
@@ -49,7 +43,7 @@ def collect(root: Path) -> None:
     sync_tree(building)
     building.rename(root / version)
     sync(root)
-    write_whole(root / POINTER, version)
+    write_whole(root / STATIC_POINTER, version)
 
 
 def _version() -> str:

@@ -33,6 +33,10 @@ class Batch:
     families: Tensor
     subjects: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        parts = (self.pictures, self.originals, self.families, self.subjects)
+        return Batch(*(part.to(device, non_blocking=True) for part in parts))
+
 
 Teacher = Callable[[Tensor], Tensor]
 
@@ -84,11 +88,9 @@ class Trainer(TrainingRun[Batch]):
     def train(self, batch: Batch) -> dict[str, float]:
         """One step. A batch of several chunks is encoded twice, once for the vectors, once with the gradient that
         the loss gives each (gradient caching: Gao et al., RepL4NLP 2021), so that memory does not grow with it."""
-        pictures, families, subjects = (
-            part.to(self.device, non_blocking=True) for part in (batch.pictures, batch.families, batch.subjects)
-        )
+        batch = batch.to(self.device)
         frozen = self.recipe.frozen
-        chunks = list(torch.split(pictures, self.recipe.chunk))
+        chunks = list(torch.split(batch.pictures, self.recipe.chunk))
         if frozen:  # computed once, it serves both passes
             with torch.no_grad(), self._precision():
                 chunks = [self.network.early(chunk, frozen) for chunk in chunks]
@@ -96,12 +98,12 @@ class Trainer(TrainingRun[Batch]):
         if len(chunks) == 1:
             with self._precision():
                 vectors = self._encode(chunks[0])
-            loss = self._loss(vectors, batch, pictures, families, subjects)
+            loss = self._loss(vectors, batch)
             loss.backward()  # type: ignore[no-untyped-call]
         else:
             with torch.no_grad(), self._precision():
                 vectors = torch.cat([self._encode(chunk) for chunk in chunks])
-            loss = self._loss(vectors.requires_grad_(), batch, pictures, families, subjects)
+            loss = self._loss(vectors.requires_grad_(), batch)
             (gradient,) = torch.autograd.grad(loss, vectors)
             for chunk, slope in zip(chunks, torch.split(gradient, self.recipe.chunk), strict=True):
                 with self._precision():
@@ -112,24 +114,24 @@ class Trainer(TrainingRun[Batch]):
         self.schedule.step()
         self.step += 1
         self._follow()
-        self._remember(vectors.detach(), families, subjects)
+        self._remember(vectors.detach(), batch)
         figures = {"loss": float(loss.detach()), "norm": float(norm), "rate": self.optimiser.param_groups[0]["lr"]}
-        return figures | _cosines(vectors.detach(), families)
+        return figures | _cosines(vectors.detach(), batch.families)
 
-    def _loss(self, vectors: Tensor, batch: Batch, pictures: Tensor, families: Tensor, subjects: Tensor) -> Tensor:
+    def _loss(self, vectors: Tensor, batch: Batch) -> Tensor:
         loss = supervised_contrastive(
             vectors,
-            families,
+            batch.families,
             temperature=self.recipe.temperature,
-            ignored=near_duplicates(batch.originals.to(self.device, non_blocking=True)),
-            subjects=subjects,
+            ignored=near_duplicates(batch.originals),
+            subjects=batch.subjects,
             memory=self.memory if self.step >= self.recipe.hard_from else None,
         )
         if self.recipe.koleo:
             loss = loss + self.recipe.koleo * koleo(vectors)
         if self.teacher is not None:
             with torch.no_grad():
-                known = torch.cat([self.teacher(chunk) for chunk in torch.split(pictures, self.recipe.chunk)])
+                known = torch.cat([self.teacher(chunk) for chunk in torch.split(batch.pictures, self.recipe.chunk)])
             loss = loss + self.recipe.distillation * similarity_distillation(vectors, known)
         return loss
 
@@ -149,10 +151,10 @@ class Trainer(TrainingRun[Batch]):
         for kept, now in zip(self.average.parameters(), self.network.parameters(), strict=True):
             kept.lerp_(now, 1 - decay)
 
-    def _remember(self, vectors: Tensor, families: Tensor, subjects: Tensor) -> None:
-        self.bank.update(families, vectors)
+    def _remember(self, vectors: Tensor, batch: Batch) -> None:
+        self.bank.update(batch.families, vectors)
         if self.recipe.memory:
-            self.memory.add(vectors, families, subjects)
+            self.memory.add(vectors, batch.families, batch.subjects)
 
     def vectors(self, grey: NDArray[np.uint8]) -> NDArray[np.float32]:
         return vectors_of(plain(self.average), grey)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from search.errors import Refused
 from search.models import Mark
 from search.retrieval.filtering import MetadataColumns
-from search.retrieval.records import Filters, MarkRecord
+from search.retrieval.records import Filters
 from search.words import index
 from search.words.match import NUMBER, OWNER, PART_OF_NUMBER, Near, Query, excluded, near, read
 from search.words.normalise import LONGEST, plain
@@ -35,7 +35,7 @@ def words_find(*, text: str, filters: Filters, top: int) -> Found:
     if not query.readable:
         return Found(query, [])
     marks = list(Mark.objects.filter(pk__in=candidates(query)).order_by("pk"))
-    passes = MetadataColumns.of([_record(mark) for mark in marks]).mask(filters)
+    passes = MetadataColumns.of([mark.record for mark in marks]).mask(filters)
     marks = [mark for row, mark in enumerate(marks) if passes is None or passes[row]]
     marks = [mark for mark in marks if not (query.without and excluded(query, mark.spelled))]
     judged = near(query, [mark.spelled for mark in marks], [mark.sounds for mark in marks])
@@ -84,10 +84,3 @@ def _with_records(query: Query, mark: Mark, judged: Near) -> Near:
 
 def _owner(query: Query) -> str:
     return plain(query.text)
-
-
-def _record(mark: Mark) -> MarkRecord:
-    return MarkRecord(
-        mark.number, nice=tuple(mark.nice_classes), jurisdiction=mark.jurisdiction, status=mark.status,
-        filing_date=mark.filing_date,
-    )  # fmt: skip

@@ -10,7 +10,8 @@ import pytest
 from django.contrib.staticfiles import finders
 
 from tmportal import static_files
-from tmportal.static_files import POINTER, collect, live_folder
+from tmportal.data_dir import STATIC_POINTER, static_folder
+from tmportal.static_files import collect
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,16 +37,16 @@ def root(tmp_path: Path) -> Path:
 
 
 def names(root: Path) -> dict[str, str]:
-    return dict(json.loads((live_folder(root) / "staticfiles.json").read_text())["paths"])
+    return dict(json.loads((static_folder(root) / "staticfiles.json").read_text())["paths"])
 
 
 def test_files_and_what_they_import_are_named_by_their_content_and_compressed(root: Path, sources: Path) -> None:
     collect(root)
     first = names(root)
-    folder = live_folder(root)
+    folder = static_folder(root)
     assert f'from "./{first["b.js"]}"' in (folder / first["a.js"]).read_text()
     assert (folder / f"{first['b.js']}.gz").is_file()
-    assert sorted(path.name for path in root.iterdir()) == sorted([folder.name, POINTER])
+    assert sorted(path.name for path in root.iterdir()) == sorted([folder.name, STATIC_POINTER])
 
     (sources / "b.js").write_text("export const b = 2;\n")
     collect(root)
@@ -57,7 +58,7 @@ def test_nothing_is_done_twice_and_what_is_served_stays_until_the_next_version_s
     root: Path, sources: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collect(root)
-    first = live_folder(root)
+    first = static_folder(root)
     monkeypatch.setattr(static_files, "call_command", lambda *_, **__: pytest.fail("collected again"))
     collect(root)
     monkeypatch.undo()
@@ -65,7 +66,7 @@ def test_nothing_is_done_twice_and_what_is_served_stays_until_the_next_version_s
     for text in ("2", "3"):
         (sources / "b.js").write_text(text)
         collect(root)
-        found.append(live_folder(root))
+        found.append(static_folder(root))
         assert {path for path in root.iterdir() if path.is_dir()} == set(found[-2:])
     assert len(set(found)) == 3
 
@@ -77,14 +78,14 @@ def test_what_is_not_whole_is_never_served(root: Path, sources: Path, rest: str)
         (root / ".building" / "a.js").touch()
     elif rest == "damaged":
         collect(root)
-        (live_folder(root) / "staticfiles.json").unlink()
+        (static_folder(root) / "staticfiles.json").unlink()
     else:
         (root / "js").mkdir()
         (root / "js" / "a.js").touch()
         (root / ".whole").touch()
     collect(root)
     assert set(names(root)) == {"a.js", "b.js"}
-    assert sorted(path.name for path in root.iterdir()) == sorted([live_folder(root).name, POINTER])
+    assert sorted(path.name for path in root.iterdir()) == sorted([static_folder(root).name, STATIC_POINTER])
 
 
 def test_every_file_that_a_page_names_is_collected(root: Path) -> None:

@@ -56,7 +56,7 @@ def load(queries: Path, pool: Path) -> MetuLayout:
         raise LayoutError(f"Queries and pool are the same directory, {queries}.")
 
     labelled = []
-    for path in _images(queries):
+    for path in images_in(queries):
         match = _QUERY_NAME.fullmatch(path.stem)
         if match is None:
             raise LayoutError(
@@ -67,7 +67,7 @@ def load(queries: Path, pool: Path) -> MetuLayout:
         raise LayoutError(f"There are no images in the queries directory {queries}.")
     labelled.sort(key=lambda entry: (entry[0], entry[1], entry[2].name))
     inside = queries.resolve()
-    pool_paths = tuple(p for p in _images(pool) if inside not in p.resolve().parents)
+    pool_paths = tuple(p for p in images_in(pool) if inside not in p.resolve().parents)
     if not pool_paths:
         raise LayoutError(f"There are no images in the pool directory {pool}.")
     return MetuLayout(
@@ -80,7 +80,7 @@ def load(queries: Path, pool: Path) -> MetuLayout:
     )
 
 
-def _images(folder: Path) -> Iterator[Path]:
+def images_in(folder: Path) -> Iterator[Path]:
     """All image files below a folder by name; hidden files (and what macOS leaves) are passed over."""
     for directory, names, files in os.walk(folder):
         names[:] = sorted(n for n in names if not n.startswith("."))
